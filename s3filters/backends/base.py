@@ -1,0 +1,33 @@
+"""What a backend is: one method per S3 operation, named as the operation in snake case.
+
+A method takes a Call and returns a Reply (or raises S3Error). An operation without a method is
+answered NotImplemented, so a backend's class body is the list of what it can do.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Protocol
+
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+
+
+class Backend(Protocol):
+    """Anything with methods such as ``get_object(call) -> Reply``."""
+
+
+@lru_cache(maxsize=256)
+def method_name(operation: str) -> str:
+    """Return the method of an operation: ``ListObjectsV2`` -> ``list_objects_v2``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
+
+
+def answer(backend: Any, call: Call) -> Reply:
+    """Let the backend answer the call. Raise NotImplemented where it has no such method."""
+    method = getattr(backend, method_name(call.operation), None)
+    if method is None:
+        raise S3Error("NotImplemented", f"{call.operation} is not implemented by this backend.")
+    return method(call)  # type: ignore[no-any-return]

@@ -1,0 +1,46 @@
+"""What every filter behind ``s3api`` shares: look at the Call, refuse it, answer it, or pass it on.
+
+A filter names the S3 operations that it touches in two tables: ``gates`` look, may refuse or change
+the Call, and let it through; ``answers`` reply. One object serves all requests of a worker, so it
+holds nothing that belongs to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from s3filters.s3.call import KEY, Call
+from s3filters.s3.errors import S3Error
+
+App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Filter:
+    """A filter behind ``s3api``; subclasses fill the tables with names of their own methods."""
+
+    gates: ClassVar[dict[str, str]] = {}  # operation (or "*" for every one) -> method(call) -> None
+    answers: ClassVar[dict[str, str]] = {}  # operation -> method(call) -> a WSGI app
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self._gates = {name: getattr(self, method) for name, method in self.gates.items()}
+        self._answers = {name: getattr(self, method) for name, method in self.answers.items()}
+        self._every = self._gates.pop("*", None)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Gate, then answer or pass on. An S3Error becomes the reply."""
+        call: Call | None = environ.get(KEY)
+        if call is None:  # not ours: embedded behind a foreign front, or an app's own path
+            return self.app(environ, start_response)
+        try:
+            if self._every is not None:
+                self._every(call)
+            gate = self._gates.get(call.operation)
+            if gate is not None:
+                gate(call)
+            answer = self._answers.get(call.operation)
+            app = self.app if answer is None else answer(call)
+        except S3Error as error:
+            app = error
+        return app(environ, start_response)

@@ -1,0 +1,70 @@
+"""One S3 request, understood: what ``s3api`` makes and everything behind it reads.
+
+From here on nobody reads raw headers again. A Call carries AWS's own names: the operation, and its
+parameters under botocore's spelling, already typed and in range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3filters.s3.body import Body
+    from s3filters.s3.conditions import Conditions
+    from s3filters.s3.headers import ObjectHeaders
+    from s3filters.s3.ranges import Range
+
+KEY = "s3filters.call"  # where s3api puts the Call in the environ
+IDENTITY = "s3filters.identity"
+REQUEST_ID = "s3filters.request_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who signed the request.
+
+    ``access_key`` is the key that signed; ``id`` the canonical id that owner elements show (until
+    there are accounts, the access key itself).
+    """
+
+    access_key: str
+    id: str
+    display_name: str = ""
+
+
+@dataclass(slots=True)
+class CopySource:
+    """A decoded ``x-amz-copy-source``, with its conditions."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    conditions: Conditions
+
+
+@dataclass(slots=True)
+class Call:
+    """One request.
+
+    ``conditions`` are those of the target (If-Match and its kin); ``headers`` are what a PUT stores
+    beside the bytes; ``range`` is the asked range, unresolved; ``body`` is None where the operation
+    has none. ``checks`` are called by the backend with the current record of the target (or None)
+    in hand, under its lock, before it changes anything: a check refuses by raising S3Error.
+    """
+
+    operation: str
+    bucket: str | None = None
+    key: str | None = None
+    version_id: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    headers: ObjectHeaders | None = None
+    range: Range | None = None
+    copy_source: CopySource | None = None
+    body: Body | None = None
+    identity: Identity | None = None
+    request_id: str = ""
+    checks: list[Callable[[Any], None]] = field(default_factory=list)
+    tiered: bool = False  # set by glacier: object and listing answers ask the store for the tier
