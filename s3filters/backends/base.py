@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
+from s3filters.store.errors import StoreError
 
 
 class Backend(Protocol):
@@ -25,9 +26,17 @@ def method_name(operation: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
+def translate(error: StoreError) -> S3Error:
+    """Return the S3 error of a store error: they share their names."""
+    return S3Error(type(error).__name__, **error.detail)
+
+
 def answer(backend: Any, call: Call) -> Reply:
     """Let the backend answer the call. Raise NotImplemented where it has no such method."""
     method = getattr(backend, method_name(call.operation), None)
     if method is None:
         raise S3Error("NotImplemented", f"{call.operation} is not implemented by this backend.")
-    return method(call)  # type: ignore[no-any-return]
+    try:
+        return method(call)  # type: ignore[no-any-return]
+    except StoreError as error:
+        raise translate(error) from error

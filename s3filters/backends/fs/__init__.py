@@ -1,0 +1,32 @@
+"""The file system backend: S3 operations on a tree of plain files.
+
+One module per resource; each is a mixin whose methods are named as the operations and use two
+things: ``store`` (bytes on disk) and ``offload`` (where a verb that may block runs). Nothing here
+touches a file by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s3filters.backends.fs.buckets import Buckets
+from s3filters.backends.fs.copying import Copying
+from s3filters.backends.fs.deleting import Deleting
+from s3filters.backends.fs.listings import Listings
+from s3filters.backends.fs.reading import Reading
+from s3filters.backends.fs.writing import Writing
+from s3filters.store import Store
+
+
+class FsBackend(Buckets, Reading, Writing, Copying, Deleting, Listings):
+    """S3 on a file system.
+
+    :param store: the tree
+    :param offload: runs blocking verbs; the module ``s3filters.offload`` or anything with its two functions
+    :param region: what GetBucketLocation and HeadBucket say
+    """
+
+    def __init__(self, store: Store, offload: Any, region: str) -> None:
+        self.store = store
+        self.offload = offload
+        self.region = region

@@ -1,0 +1,84 @@
+"""Buckets: directories under the root."""
+
+from __future__ import annotations
+
+from s3filters.backends.fs.parts import Part
+from s3filters.s3 import dates, xml
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.store import errors as store_errors
+
+XML = ("Content-Type", "application/xml")
+
+
+class Buckets(Part):
+    """Operations on buckets. Source: AWS API reference, the pages named as the operations."""
+
+    def list_buckets(self, call: Call) -> Reply:
+        """Buckets in byte order of their names, from behind the continuation token."""
+        limit = call.params.get("MaxBuckets")
+        after = call.params.get("ContinuationToken") or ""
+        prefix = call.params.get("Prefix") or ""
+        found = [b for b in self.offload.run(self.store.buckets)
+                 if b.name.startswith(prefix) and b.name > after]
+        page = found if limit is None else found[:limit]
+        token = None
+        if len(page) < len(found):
+            token = call.params["MakeToken"](page[-1].name)
+        identity = call.identity
+        return Reply(200, [XML], xml.render("ListAllMyBucketsResult", {
+            "Owner": {"ID": identity.id, "DisplayName": identity.display_name} if identity else None,
+            "Buckets": {"Bucket": [
+                {
+                    "Name": b.name,
+                    "CreationDate": dates.iso_date(b.created_ns),
+                    "BucketRegion": self.region,
+                }
+                for b in page
+            ]},
+            "Prefix": prefix or None,
+            "ContinuationToken": token,
+        }))
+
+    def create_bucket(self, call: Call) -> Reply:
+        """Make a bucket. One's own bucket again answers 200 in us-east-1, as AWS does there."""
+        owner = call.identity.id if call.identity else ""
+        try:
+            self.offload.run(self.store.create_bucket, call.bucket, owner)
+        except store_errors.BucketAlreadyExists as error:
+            held = self.offload.run(self.store.bucket, call.bucket).owner
+            if held not in ("", owner):
+                raise S3Error("BucketAlreadyExists", BucketName=call.bucket) from error
+            if self.region != "us-east-1":
+                raise S3Error("BucketAlreadyOwnedByYou", BucketName=call.bucket) from error
+        return Reply(200, [("Location", f"/{call.bucket}")])
+
+    def head_bucket(self, call: Call) -> Reply:
+        """Say that the bucket is there. Raise NoSuchBucket."""
+        self.offload.run(self.store.bucket, call.bucket)
+        self.expect_owner(call)
+        return Reply(200, [
+            ("x-amz-bucket-region", self.region),
+            ("x-amz-access-point-alias", "false"),
+            XML,
+        ])
+
+    def delete_bucket(self, call: Call) -> Reply:
+        """Delete an empty bucket. Raise BucketNotEmpty, NoSuchBucket."""
+        self.expect_owner(call)
+        self.offload.run(self.store.delete_bucket, call.bucket)
+        return Reply(204)
+
+    def get_bucket_location(self, call: Call) -> Reply:
+        """The region; empty for us-east-1, as AWS has it."""
+        self.offload.run(self.store.bucket, call.bucket)
+        self.expect_owner(call)
+        region = "" if self.region == "us-east-1" else self.region
+        return Reply(200, [XML], xml.render("LocationConstraint", region))
+
+    def get_bucket_versioning(self, call: Call) -> Reply:
+        """An empty configuration: versioning was never set."""
+        self.offload.run(self.store.bucket, call.bucket)
+        self.expect_owner(call)
+        return Reply(200, [XML], xml.render("VersioningConfiguration", {}))

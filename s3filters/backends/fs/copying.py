@@ -1,0 +1,140 @@
+"""CopyObject: bytes are shared by reflink where the file system can, and never leave the kernel elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from s3filters.backends.fs.parts import Check, Part, only_null_version, write_check
+from s3filters.s3 import checksums as algorithms
+from s3filters.s3 import dates, rules, xml
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.store import errors as store_errors
+from s3filters.store.metadata import Attributes, Checksums, Record
+from s3filters.store.objects import Opened
+
+BLOCK = 1 << 20  # bytes; read at a time where a digest must be computed
+
+
+class Copying(Part):
+    """CopyObject. Source: AWS API reference, CopyObject."""
+
+    def copy_object(self, call: Call) -> Reply:
+        """Copy an object, with its metadata or with what the request gives.
+
+        Raise NoSuchKey and PreconditionFailed for the source, InvalidRequest for a copy onto itself
+        that changes nothing, and what PutObject raises for the target.
+        """
+        source = call.copy_source
+        assert source is not None and call.headers is not None
+        self.expect_owner(call)
+        if source.version_id not in (None, "null"):
+            raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
+        only_null_version(call)
+        check = write_check(call)
+        only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
+        try:
+            record = self.offload.run(self._copy, call, only_if_absent, check)
+        except store_errors.AlreadyExists as error:
+            raise S3Error("PreconditionFailed", Condition="If-None-Match") from error
+        checksum = record.checksums
+        return Reply(200, [("Content-Type", "application/xml")], xml.render("CopyObjectResult", {
+            "LastModified": dates.iso_date(record.mtime_ns),
+            "ETag": f'"{record.etag}"',
+            "ChecksumType": checksum.type if checksum else None,
+            f"Checksum{checksum.algorithm if checksum else ''}": checksum.value if checksum else None,
+        }))
+
+    def _copy(self, call: Call, only_if_absent: bool, check: Check | None) -> Record:
+        """The whole copy, as one blocking verb."""
+        source = call.copy_source
+        assert source is not None
+        try:
+            opened = self.store.open(source.bucket, source.key)
+        except store_errors.NoSuchKey:
+            self.store.bucket(source.bucket)
+            raise S3Error("NoSuchKey", Key=source.key) from None
+        try:
+            record = opened.record
+            source.conditions.check_copy_source(record.etag, record.mtime_ns // 1_000_000_000)
+            if record.size > rules.MAX_PUT:
+                raise S3Error(
+                    "InvalidRequest",
+                    "The specified copy source is larger than the maximum allowable size for a copy "
+                    f"source: {rules.MAX_PUT}",
+                )
+            _refuse_idle_self_copy(call, record)
+            attributes = _attributes(call, opened)
+            if call.key.endswith("/"):  # type: ignore[union-attr]
+                if record.size:
+                    raise S3Error("DirectoryObjectContainsData")
+                return self.store.put_directory(call.bucket, call.key, attributes, check)
+            draft = self.store.draft(call.bucket, call.key)
+            try:
+                if record.size:
+                    draft.copy_from(opened.fd, 0, record.size)
+                return draft.commit(attributes, only_if_absent=only_if_absent, check=check)
+            except BaseException:
+                draft.discard()
+                raise
+        finally:
+            opened.close()
+
+
+def _refuse_idle_self_copy(call: Call, record: Record) -> None:
+    """A copy of an object onto itself must change something (AWS: CopyObject, InvalidRequest)."""
+    source, headers = call.copy_source, call.headers
+    assert source is not None and headers is not None
+    if (source.bucket, source.key) != (call.bucket, call.key):
+        return
+    if call.params.get("MetadataDirective") == "REPLACE" or headers.storage_class != record.storage_class:
+        return
+    if "website-redirect-location" in headers.standard:
+        return
+    wanted = headers.checksum_algorithm
+    if wanted is not None and (record.checksums is None or record.checksums.algorithm != wanted):
+        return
+    raise S3Error(
+        "InvalidRequest",
+        "This copy request is illegal because it is trying to copy an object to itself without changing "
+        "the object's metadata, storage class, website redirect location or encryption attributes.",
+    )
+
+
+def _attributes(call: Call, opened: Opened) -> Attributes:
+    """What the copy stores beside the bytes."""
+    record, given = opened.record, call.headers
+    assert given is not None
+    replace = call.params.get("MetadataDirective") == "REPLACE"
+    etag, checksums = _digests(opened, given.checksum_algorithm)
+    standard = given.standard if replace else dict(record.headers)
+    if not replace:
+        # The redirect location is never copied: it is given anew or absent (AWS: CopyObject).
+        standard.pop("website-redirect-location", None)
+        if "website-redirect-location" in given.standard:
+            standard["website-redirect-location"] = given.standard["website-redirect-location"]
+    return Attributes(
+        etag=etag,
+        headers=standard,
+        user=given.user if replace else record.user,
+        checksums=checksums,
+        storage_class=given.storage_class,
+        tags=opened.tags(),
+    )
+
+
+def _digests(opened: Opened, algorithm: str | None) -> tuple[str, Checksums]:
+    """ETag and checksum of the copy; read again only when what is stored does not have them."""
+    record = opened.record
+    known = record.checksums
+    sure = known is not None and not record.touched
+    if sure and known is not None and algorithm in (None, known.algorithm) and known.type == "FULL_OBJECT":
+        return record.etag, known
+    wanted = algorithm or "CRC64NVME"
+    hasher, md5 = algorithms.hasher(wanted), hashlib.md5(usedforsecurity=False)
+    for block in opened.blocks(BLOCK):
+        hasher.update(block)
+        md5.update(block)
+    value = base64.b64encode(hasher.digest()).decode()
+    return md5.hexdigest(), Checksums(wanted, "FULL_OBJECT", value)

@@ -1,0 +1,64 @@
+"""DeleteObject and DeleteObjects."""
+
+from __future__ import annotations
+
+from s3filters.backends.fs.parts import Part, only_null_version, write_check
+from s3filters.s3 import documents, rules, xml
+from s3filters.s3.call import Call
+from s3filters.s3.conditions import Conditions
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.store.errors import StoreError
+from s3filters.backends.base import translate
+
+
+class Deleting(Part):
+    """Operations that take objects away. Source: AWS API reference, the pages named as the operations."""
+
+    def delete_object(self, call: Call) -> Reply:
+        """Delete an object; one that is not there answers 204 too, unless If-Match asked for it."""
+        only_null_version(call)
+        self.expect_owner(call)
+        self.offload.run(self.store.delete, call.bucket, call.key, write_check(call))
+        return Reply(204)
+
+    def delete_objects(self, call: Call) -> Reply:
+        """Delete up to 1,000 keys; each has its own outcome, and one's failure stops no other."""
+        self.expect_owner(call)
+        self.offload.run(self.store.bucket, call.bucket)
+        assert call.body is not None
+        document = documents.parse_delete(call.body.read(rules.MAX_DELETE_DOCUMENT))
+        outcomes = self.offload.run(self._delete_each, call, document.objects)
+        result: dict[str, object] = {"Deleted": [], "Error": []}
+        for target, error in outcomes:
+            if error is not None:
+                result["Error"].append({  # type: ignore[attr-defined]
+                    "Key": target.key,
+                    "VersionId": target.version_id,
+                    "Code": error.code,
+                    "Message": error.message,
+                })
+            elif not document.quiet:
+                result["Deleted"].append({"Key": target.key, "VersionId": target.version_id})  # type: ignore[attr-defined]
+        return Reply(200, [("Content-Type", "application/xml")], xml.render("DeleteResult", result))
+
+    def _delete_each(
+        self, call: Call, targets: list[documents.Target]
+    ) -> list[tuple[documents.Target, S3Error | None]]:
+        return [(target, self._delete_one(call, target)) for target in targets]
+
+    def _delete_one(self, call: Call, target: documents.Target) -> S3Error | None:
+        """Delete one key of a DeleteObjects document; return what went wrong, None when nothing did."""
+        try:
+            if target.version_id not in (None, "null"):
+                raise S3Error("NoSuchVersion")
+            rules.check_key(target.key)
+            one = Call("DeleteObject", call.bucket, target.key, checks=call.checks)
+            if target.etag is not None:
+                one.conditions = Conditions(if_match=target.etag)
+            self.store.delete(call.bucket, target.key, write_check(one))
+        except StoreError as error:
+            return translate(error)
+        except S3Error as error:
+            return error
+        return None

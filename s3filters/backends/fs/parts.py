@@ -1,0 +1,64 @@
+"""What the mixins of the backend share: their two tools, and the checks that stand before a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.store import Store
+from s3filters.store.metadata import Record
+
+T = TypeVar("T")
+Check = Callable[[Record | None], None]
+
+
+class Part:
+    """A mixin's view of the backend."""
+
+    store: Store
+    offload: Any
+    region: str
+
+    def expect_owner(self, call: Call) -> None:
+        """Honour ``x-amz-expected-bucket-owner``. Raise AccessDenied when it is another's."""
+        expected = call.params.get("ExpectedBucketOwner")
+        if expected is not None:
+            self.check_owner(call.bucket, expected)
+        expected = call.params.get("ExpectedSourceBucketOwner")
+        if expected is not None and call.copy_source is not None:
+            self.check_owner(call.copy_source.bucket, expected)
+
+    def check_owner(self, bucket: str | None, expected: str) -> None:
+        """Raise AccessDenied unless the bucket's owner has this id (a bucket nobody owns has none)."""
+        if self.offload.run(self.store.bucket, bucket).owner != expected:
+            raise S3Error("AccessDenied")
+
+
+def only_null_version(call: Call) -> None:
+    """Refuse a version that cannot exist: there is the version ``null`` alone.
+
+    Raise NoSuchVersion for any other id.
+    """
+    if call.version_id not in (None, "null"):
+        raise S3Error("NoSuchVersion", Key=call.key, VersionId=call.version_id)
+
+
+def write_check(call: Call) -> Check | None:
+    """Return what the store calls with the current record, under the key's lock, before a change.
+
+    None when there is nothing to ask: then the store need not even look the record up.
+    """
+    conditions = call.conditions if call.conditions else None
+    checks = tuple(call.checks)
+    if not checks and conditions is None:
+        return None
+
+    def check(current: Record | None) -> None:
+        for ask in checks:
+            ask(current)
+        if conditions is not None:
+            conditions.check_write(None if current is None else current.etag)
+
+    return check

@@ -1,0 +1,219 @@
+"""GetObject, HeadObject and GetObjectAttributes: what is stored, said in S3's headers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from s3filters.backends.fs.parts import Part, only_null_version
+from s3filters.s3 import dates, xml
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.store.errors import NoSuchKey, WouldBlock
+from s3filters.store.metadata import Record
+from s3filters.store.objects import Opened
+
+SMALL = 1 << 16  # bytes; a body up to this size is read at once and sent with its headers
+BLOCK = 1 << 18  # bytes; what a server without sendfile reads at a time
+
+# Stored name -> header of the answer and the request parameter that overrides it.
+OVERRIDES = {
+    "content-type": ("Content-Type", "ResponseContentType"),
+    "cache-control": ("Cache-Control", "ResponseCacheControl"),
+    "content-disposition": ("Content-Disposition", "ResponseContentDisposition"),
+    "content-encoding": ("Content-Encoding", "ResponseContentEncoding"),
+    "content-language": ("Content-Language", "ResponseContentLanguage"),
+    "expires": ("Expires", "ResponseExpires"),
+    "website-redirect-location": ("x-amz-website-redirect-location", ""),
+}
+
+
+class FileRange:
+    """``count`` bytes of an open file from ``offset``; a server may send them with sendfile.
+
+    Iterating reads them in blocks; ``close`` closes the file.
+    """
+
+    def __init__(self, opened: Opened, offset: int, count: int) -> None:
+        self.opened = opened
+        self.offset = offset
+        self.count = count
+
+    def fileno(self) -> int:
+        """The open file's descriptor."""
+        return self.opened.fd
+
+    def __iter__(self) -> Iterator[bytes]:
+        at, end = self.offset, self.offset + self.count
+        while at < end:
+            block = os.pread(self.opened.fd, min(BLOCK, end - at), at)
+            if not block:
+                return  # the file was cut short behind our back; the server sees the missing bytes
+            yield block
+            at += len(block)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.opened.close()
+
+
+class Reading(Part):
+    """Operations that read one object. Source: AWS API reference, the pages named as the operations."""
+
+    def head_object(self, call: Call) -> Reply:
+        """Headers of an object, or of the asked range of it."""
+        record = self._record(call)
+        status, _, count, extra = self._select(call, record)
+        headers = answer_headers(call, record)
+        headers += extra
+        headers.append(("Content-Length", str(count)))
+        return Reply(status, headers, _NOTHING)
+
+    def get_object(self, call: Call) -> Reply:
+        """An object, or the asked range of it."""
+        opened = self._open(call)
+        try:
+            record = opened.record
+            status, offset, count, extra = self._select(call, record)
+            headers = answer_headers(call, record)
+            headers += extra
+            if count > SMALL:
+                headers.append(("Content-Length", str(count)))
+                body = FileRange(opened, offset, count)
+                opened = None
+                return Reply(status, headers, body)
+            return Reply(status, headers, self._small(opened.fd, offset, count))
+        finally:
+            if opened is not None:
+                opened.close()
+
+    def get_object_attributes(self, call: Call) -> Reply:
+        """What ``x-amz-object-attributes`` asks for, and nothing else."""
+        record = self._record(call)
+        if call.conditions:
+            call.conditions.check_read(record.etag, record.mtime_ns // 1_000_000_000)
+        asked = call.params["ObjectAttributes"]
+        checksums = record.checksums
+        body = {
+            "ETag": record.etag if "ETag" in asked else None,
+            "Checksum": {
+                f"Checksum{checksums.algorithm}": checksums.value,
+                "ChecksumType": checksums.type,
+            } if "Checksum" in asked and checksums else None,
+            "ObjectParts": {"TotalPartsCount": len(record.parts)}
+            if "ObjectParts" in asked and record.parts else None,
+            "StorageClass": record.storage_class if "StorageClass" in asked else None,
+            "ObjectSize": record.size if "ObjectSize" in asked else None,
+        }
+        headers = [("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
+                   ("Content-Type", "application/xml")]
+        return Reply(200, headers, xml.render("GetObjectAttributesResponse", body))
+
+    def _small(self, fd: int, offset: int, count: int) -> bytes:
+        """Read a little: at once when the page cache has it, else where waiting is allowed."""
+        if not count:
+            return b""
+        if self.store.local:
+            buffer = bytearray(count)
+            try:
+                if os.preadv(fd, (buffer,), offset, os.RWF_NOWAIT) == count:
+                    return bytes(buffer)
+            except (BlockingIOError, OSError):
+                pass  # not in the cache, or a file system without RWF_NOWAIT: the next line waits
+        return self.offload.run(os.pread, fd, count, offset)
+
+    def _open(self, call: Call) -> Opened:
+        only_null_version(call)
+        if call.params:
+            self.expect_owner(call)
+        try:
+            if self.store.local:
+                try:
+                    return self.store.open(call.bucket, call.key, cached=True)
+                except WouldBlock:
+                    pass
+            return self.offload.run(self.store.open, call.bucket, call.key)
+        except NoSuchKey:
+            self._explain_missing(call)
+            raise
+
+    def _record(self, call: Call) -> Record:
+        only_null_version(call)
+        if call.params:
+            self.expect_owner(call)
+        try:
+            if self.store.local:
+                try:
+                    return self.store.head(call.bucket, call.key, cached=True)
+                except WouldBlock:
+                    pass
+            return self.offload.run(self.store.head, call.bucket, call.key)
+        except NoSuchKey:
+            self._explain_missing(call)
+            raise
+
+    def _explain_missing(self, call: Call) -> None:
+        """A missing object: NoSuchKey with its name, unless the bucket itself is missing."""
+        self.offload.run(self.store.bucket, call.bucket)
+        raise S3Error("NoSuchKey", Key=call.key)
+
+    def _select(self, call: Call, record: Record) -> tuple[int, int, int, list[tuple[str, str]]]:
+        """Return status, offset, count and further headers after conditions and range."""
+        if call.conditions:
+            call.conditions.check_read(record.etag, record.mtime_ns // 1_000_000_000)
+        part = call.params.get("PartNumber")
+        if part is not None:
+            return _select_part(record, part)
+        if call.range is None:
+            return 200, 0, record.size, []
+        first, last = call.range.resolve(record.size)
+        return 206, first, last - first + 1, [("Content-Range", f"bytes {first}-{last}/{record.size}")]
+
+
+def _select_part(record: Record, number: int) -> tuple[int, int, int, list[tuple[str, str]]]:
+    """The bytes of one part. An object that was not uploaded in parts is its own part 1."""
+    ends = record.parts or (record.size,)
+    if number > len(ends):
+        raise S3Error("InvalidPartNumber", ActualPartCount=len(ends), PartNumberRequested=number)
+    first = ends[number - 2] if number > 1 else 0
+    last = ends[number - 1] - 1
+    extra = [("x-amz-mp-parts-count", str(len(ends)))] if record.parts else []
+    if last >= first:
+        extra.append(("Content-Range", f"bytes {first}-{last}/{record.size}"))
+    return 206, first, last - first + 1, extra
+
+
+class _Nothing:
+    """The body of an answer that has headers alone."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+
+_NOTHING = _Nothing()
+
+
+def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
+    """Headers of an object's answer, without length and range."""
+    headers = [
+        ("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
+        ("ETag", f'"{record.etag}"'),
+        ("Accept-Ranges", "bytes"),
+    ]
+    params = call.params
+    stored = record.headers
+    for name, (header, override) in OVERRIDES.items():
+        value = params.get(override) or stored.get(name)
+        if value:
+            headers.append((header, value))
+    for name, value in record.user.items():
+        headers.append(("x-amz-meta-" + name, value))
+    if record.storage_class != "STANDARD":
+        headers.append(("x-amz-storage-class", record.storage_class))
+    if record.tags:
+        headers.append(("x-amz-tagging-count", str(record.tags)))
+    if params.get("ChecksumMode") == "ENABLED" and record.checksums and call.range is None:
+        headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value))
+        headers.append(("x-amz-checksum-type", record.checksums.type))
+    return headers

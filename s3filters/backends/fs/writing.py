@@ -1,0 +1,165 @@
+"""PutObject: the body goes to disk while it is hashed, and gets its name only when every proof holds."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from s3filters.backends.fs.parts import Part, write_check
+from s3filters.s3.body import Body
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.store import errors as store_errors
+from s3filters.store.metadata import Attributes, Checksums, Record
+from s3filters.store.place import Draft
+
+SMALL = 1 << 16  # bytes; a body up to this size is put by one verb
+MIB = 1 << 20
+BUFFERS = 3  # one is received while one is hashed; the third covers the hand-over between the two
+FEW = 8  # uploads at once that may have large buffers
+
+
+class Writing(Part):
+    """PutObject. Source: AWS API reference, PutObject."""
+
+    _streams = 0  # large uploads under way in this worker
+
+    def put_object(self, call: Call) -> Reply:
+        """Store an object, or a directory object when the key ends in ``/``.
+
+        Raise what the body's proofs raise, PreconditionFailed and ConditionalRequestConflict's kin
+        from the conditions, and the store's errors; in each case nothing is left behind.
+        """
+        self.expect_owner(call)
+        body = call.body
+        assert body is not None and call.headers is not None
+        only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
+        if only_if_absent:
+            self._refuse_existing(call)
+        try:
+            if call.key.endswith("/"):  # type: ignore[union-attr]
+                record = self._put_directory(call, body)
+            elif body.length is not None and body.length <= SMALL:
+                record = self._put_small(call, body, only_if_absent)
+            else:
+                record = self._put_stream(call, body, only_if_absent)
+        except store_errors.AlreadyExists as error:
+            raise S3Error("PreconditionFailed", Condition="If-None-Match") from error
+        return Reply(200, stored_headers(record))
+
+    def _refuse_existing(self, call: Call) -> None:
+        """Refuse before the body is sent; link's EEXIST decides again at the end."""
+        try:
+            self.offload.run(self.store.head, call.bucket, call.key)
+        except store_errors.NoSuchKey:
+            return
+        raise S3Error("PreconditionFailed", Condition="If-None-Match")
+
+    def _put_directory(self, call: Call, body: Body) -> Record:
+        if body.length:
+            raise S3Error("DirectoryObjectContainsData")
+        body.read(0)
+        return self.offload.run(  # type: ignore[no-any-return]
+            self.store.put_directory, call.bucket, call.key, attributes_of(call, body), write_check(call)
+        )
+
+    def _put_small(self, call: Call, body: Body, only_if_absent: bool) -> Record:
+        data = body.read(SMALL)
+        verb = self.store.put_small
+        args = (call.bucket, call.key, data, attributes_of(call, body), only_if_absent, write_check(call))
+        if self.store.local and self.store.durability == "none":
+            return verb(*args)  # a few cached system calls: cheaper than the hand-over
+        return self.offload.run(verb, *args)  # type: ignore[no-any-return]
+
+    def _put_stream(self, call: Call, body: Body, only_if_absent: bool) -> Record:
+        draft = self.offload.run(self.store.draft, call.bucket, call.key)
+        self._streams += 1
+        try:
+            buffer_size = MIB if self._streams <= FEW else MIB // 8
+            absorb(draft, body, buffer_size, self.offload)
+            body.verify()
+            record = self.offload.run(
+                _commit, draft, attributes_of(call, body), only_if_absent, write_check(call)
+            )
+        except BaseException:
+            self.offload.run(draft.discard)
+            raise
+        finally:
+            self._streams -= 1
+        return record  # type: ignore[no-any-return]
+
+
+def _commit(draft: Draft, attributes: Attributes, only_if_absent: bool, check: Any) -> Record:
+    return draft.commit(attributes, only_if_absent=only_if_absent, check=check)
+
+
+def absorb(draft: Draft, body: Body, buffer_size: int, offload: Any) -> None:
+    """Read the whole body into the draft; hashing, writing and receiving overlap.
+
+    The connection is read here, in its own thread; ``offload`` hashes and writes what came before.
+    Hashing is in order: one piece at a time. Every piece is done with when this returns or raises.
+    """
+    buffers = [memoryview(bytearray(buffer_size)) for _ in range(BUFFERS)]
+    hashing = writing = None
+    turn = 0
+    try:
+        while True:
+            view = _fill(body, buffers[turn % BUFFERS])
+            if not view:
+                break
+            if hashing is not None:
+                handle, hashing = hashing, None
+                handle.wait()
+            hashing = offload.start(body.update, view)
+            if writing is not None:
+                handle, writing = writing, None
+                handle.wait()
+            writing = offload.start(draft.write, view)
+            turn += 1
+    finally:
+        # Both still use a buffer, and the draft must be at rest before it is discarded.
+        failed = None
+        for handle in (hashing, writing):
+            if handle is not None:
+                try:
+                    handle.wait()
+                except Exception as error:  # noqa: BLE001  raised below, after both ended
+                    failed = error
+        if failed is not None:
+            raise failed
+
+
+def _fill(body: Body, buffer: memoryview) -> memoryview:
+    """Fill the buffer from the body; what comes back is shorter only at the end of the body."""
+    filled = 0
+    while filled < len(buffer):
+        count = body.readinto(buffer[filled:])
+        if not count:
+            break
+        filled += count
+    return buffer[:filled]
+
+
+def attributes_of(call: Call, body: Body) -> Attributes:
+    """What to store beside the bytes of a body that was read and verified."""
+    headers = call.headers
+    assert headers is not None
+    algorithm = headers.checksum_algorithm or "CRC64NVME"
+    value = base64.b64encode(body.digest(algorithm)).decode()
+    return Attributes(
+        etag=body.digest("MD5").hex(),
+        headers=headers.standard,
+        user=headers.user,
+        checksums=Checksums(algorithm, "FULL_OBJECT", value),
+        storage_class=headers.storage_class,
+    )
+
+
+def stored_headers(record: Record) -> list[tuple[str, str]]:
+    """The headers that tell a client what was stored."""
+    headers = [("ETag", f'"{record.etag}"')]
+    if record.checksums:
+        headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value))
+        headers.append(("x-amz-checksum-type", record.checksums.type))
+    return headers

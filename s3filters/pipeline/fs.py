@@ -1,0 +1,69 @@
+"""The app at the end: S3 objects are plain files under ``root``.
+
+Ini options of ``[app:fs]`` are the fields of Options below. Answers every operation that
+``backends.fs`` has a method for, all others with NotImplemented by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from s3filters import offload, options
+from s3filters.backends import base
+from s3filters.backends.fs import FsBackend
+from s3filters.s3.call import KEY, Call
+from s3filters.s3.errors import S3Error
+from s3filters.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the file system app."""
+
+    root: str = options.option(
+        "./data", options.text, "Folder whose sub-folders are the buckets.", shared=True
+    )
+    region: str = options.option(
+        "us-east-1", options.text, "Region that the service says it is in.", shared=True
+    )
+    durability: str = options.option(
+        "full",
+        options.choice("full", "data", "none"),
+        "What a 200 means: full = data, metadata and name are on stable storage; data = the bytes are, "
+        "the name follows within seconds; none = the kernel writes both when it likes.",
+        shared=True,
+    )
+    symlinks_outside: bool = options.option(
+        False, options.boolean, "Let GET follow symbolic links that lead out of root."
+    )
+
+
+class FsApp:
+    """Answers a Call from files."""
+
+    def __init__(self, backend: FsBackend) -> None:
+        self.backend = backend
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer the Call that ``s3api`` made; without one there is nothing here."""
+        call: Call | None = environ.get(KEY)
+        try:
+            if call is None:
+                raise S3Error("MethodNotAllowed")
+            reply: Any = base.answer(self.backend, call)
+        except S3Error as error:
+            reply = error
+        return reply(environ, start_response)  # type: ignore[no-any-return]
+
+
+def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
+    """PasteDeploy entry point ``egg:s3filters#fs``."""
+    settings = options.read(Options, "app:fs", global_conf, local_conf)
+    store = Store(
+        settings.root,
+        durability=settings.durability,
+        symlinks_outside=settings.symlinks_outside,
+    )
+    return FsApp(FsBackend(store, offload, settings.region))
