@@ -1,0 +1,47 @@
+"""minio-py behind the drivers' protocol; see lines.py."""
+
+import os
+from urllib.parse import urlsplit
+
+from lines import serve
+from minio import Minio
+from minio.commonconfig import CopySource
+
+end = urlsplit(os.environ["ENDPOINT"])
+s3 = Minio(
+    endpoint=end.netloc,
+    access_key=os.environ["AWS_ACCESS_KEY_ID"],
+    secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+    region=os.environ["AWS_REGION"],
+    secure=end.scheme == "https",
+)
+WHOLE = 1 << 30
+
+
+def upload(path, bucket, key):
+    s3.fput_object(bucket_name=bucket, object_name=key, file_path=path, part_size=WHOLE)
+
+
+def download(path, bucket, key):
+    s3.fget_object(bucket_name=bucket, object_name=key, file_path=path)
+
+
+def copy(bucket, key, target):
+    s3.copy_object(
+        bucket_name=bucket,
+        object_name=target,
+        source=CopySource(bucket_name=bucket, object_name=key),
+    )
+
+
+serve(
+    make=lambda bucket: s3.make_bucket(bucket_name=bucket),
+    drop=lambda bucket: s3.remove_bucket(bucket_name=bucket),
+    upload=upload,
+    download=download,
+    copy=copy,
+    delete=lambda bucket, key: s3.remove_object(bucket_name=bucket, object_name=key),
+    list=lambda bucket: {
+        row.object_name: row.size for row in s3.list_objects(bucket_name=bucket, recursive=True)
+    },
+)

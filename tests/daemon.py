@@ -1,0 +1,338 @@
+"""A running daemon for tests: started as a user starts it, on a free port, over a folder.
+
+``running(root)`` gives a ``Daemon`` once ``/healthz`` answers, and ends it by its process group, so
+that nothing outlives a test. With ``tls=True`` the daemon gets a certificate that this module makes
+with the ``openssl`` command and that clients trust through ``daemon.ca``.
+
+``Signer`` is a signature V4 of our own for tests that write raw requests: nothing of the package is
+imported here, so a fault there cannot hide itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+
+ACCESS_KEY = "AKIATESTS3FILTERS000"
+SECRET_KEY = "tests/only+secret0000000000000000000000"
+REGION = "us-east-1"
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signature V4 by header, with the payload's hash given or left unsigned."""
+
+    host: str
+    access_key: str = ACCESS_KEY
+    secret_key: str = SECRET_KEY
+    region: str = REGION
+
+    def key(self, day: str) -> bytes:
+        """The signing key of a day written ``20261121``."""
+        return _signing_key(self.secret_key, day, self.region)
+
+    def headers(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        payload: str = "UNSIGNED-PAYLOAD",
+    ) -> dict[str, str]:
+        """Return the headers given, and those that sign the request.
+
+        :param target: path and query exactly as they go on the wire
+        :param payload: value of x-amz-content-sha256
+        """
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path, _, query = target.partition("?")
+        signed = {name.lower(): " ".join(value.split()) for name, value in (headers or {}).items()}
+        signed |= {"host": self.host, "x-amz-date": now, "x-amz-content-sha256": payload}
+        names = ";".join(sorted(signed))
+        canonical = "\n".join(
+            [
+                method,
+                path,
+                canonical_query(query),
+                *(f"{name}:{signed[name]}" for name in sorted(signed)),
+                "",
+                names,
+                payload,
+            ]
+        )
+        scope = f"{now[:8]}/{self.region}/s3/aws4_request"
+        digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"
+        signature = hmac.new(self.key(now[:8]), text.encode(), hashlib.sha256).hexdigest()
+        return {
+            **(headers or {}),
+            "Host": self.host,
+            "x-amz-date": now,
+            "x-amz-content-sha256": payload,
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}",
+        }
+
+
+@functools.lru_cache(maxsize=32)
+def _signing_key(secret: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for word in (day, region, "s3", "aws4_request"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    return key
+
+
+def canonical_query(query: str) -> str:
+    """The query sorted and encoded as signature V4 wants it; latin-1 text stands for bytes."""
+    pairs = []
+    for pair in query.split("&") if query else []:
+        name, _, value = pair.partition("=")
+        pairs.append(tuple(_encoded(word) for word in (name, value)))
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
+
+
+def _encoded(word: str) -> str:
+    raw = urllib.parse.unquote_to_bytes(word.encode("latin-1"))
+    return urllib.parse.quote(raw, safe="-_.~")
+
+
+@dataclass
+class Answer:
+    """Status, headers (lower-case names) and whole body of one reply."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """The ``<Code>`` of an error body, or an empty text."""
+        return self.body.partition(b"<Code>")[2].partition(b"</Code>")[0].decode()
+
+
+class Connection:
+    """One keep-alive connection that signs what it sends; dialled again when the server closed it."""
+
+    def __init__(self, daemon: Daemon, timeout_s: float = 30.0) -> None:
+        self._signer = Signer(daemon.host)
+        context = ssl.create_default_context(cafile=str(daemon.ca)) if daemon.ca else None
+        self._http: HTTPConnection = (
+            HTTPSConnection("127.0.0.1", daemon.port, timeout=timeout_s, context=context)
+            if context
+            else HTTPConnection("127.0.0.1", daemon.port, timeout=timeout_s)
+        )
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        payload: str = "UNSIGNED-PAYLOAD",
+    ) -> Answer:
+        """Send one signed request and read the whole reply. Raise OSError or HTTPException."""
+        lines = self._signer.headers(method, target, headers, payload)
+        try:
+            self._http.request(method, target, body or None, lines)
+            reply: HTTPResponse = self._http.getresponse()
+            return Answer(reply.status, {n.lower(): v for n, v in reply.getheaders()}, reply.read())
+        except BaseException:
+            self._http.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+@dataclass
+class Daemon:
+    """A daemon that answers ``/healthz``."""
+
+    root: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    ca: Path | None = None
+    command: list[str] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        """Host and port as the Host header has them."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The endpoint for a client's configuration."""
+        return f"{'https' if self.ca else 'http'}://{self.host}"
+
+    def connect(self, timeout_s: float = 30.0) -> Connection:
+        """A signing keep-alive connection."""
+        return Connection(self, timeout_s)
+
+    def members(self) -> list[int]:
+        """Process ids of the daemon and its workers."""
+        group = os.getpgid(self.process.pid)
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                if os.getpgid(int(entry.name)) == group:
+                    found.append(int(entry.name))
+        return found
+
+    def rss_kib(self) -> int:
+        """Resident memory of the daemon and its workers together, in KiB."""
+        total = 0
+        for pid in self.members():
+            with suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                total += int(status.partition("VmRSS:")[2].split()[0])
+        return total
+
+    def words(self) -> str:
+        """All that the daemon has logged."""
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def running(
+    root: Path,
+    *,
+    tls: bool = False,
+    workers: int = 1,
+    durability: str = "none",
+    extra: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    module: str = "s3filters.commands.main",
+    prefix: Sequence[str] = (),
+) -> Iterator[Daemon]:
+    """Run a daemon over ``root`` until the block ends.
+
+    :param module: what ``python -m`` runs; a test may put its own wrapper here
+    :param prefix: words before the command, such as ``prlimit --nofile=64``
+    """
+    with tempfile.TemporaryDirectory(prefix="s3filters-daemon-") as folder:
+        beside = Path(folder)
+        port = free_port()
+        command = [
+            *prefix,
+            sys.executable,
+            *("-m", module, "serve", "--root", str(root), "--listen", f"127.0.0.1:{port}"),
+            *("--workers", str(workers), "--durability", durability),
+            *("--credentials", str(credentials(beside)), "--access-log", "off", *extra),
+        ]
+        ca = None
+        if tls:
+            ca, key = certificate(beside)
+            command += ["--certificate", str(ca), "--key", str(key)]
+        log = beside / "log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=_environ(environ or {}),
+            )
+        daemon = Daemon(root, port, process, log, ca, command)
+        try:
+            _wait_until_healthy(daemon)
+            yield daemon
+        finally:
+            stop(daemon)
+
+
+def stop(daemon: Daemon) -> None:
+    """End the daemon as a service manager does, and for good when it does not listen."""
+    if daemon.process.poll() is None:
+        daemon.process.terminate()
+        try:
+            daemon.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            daemon.process.kill()
+    with suppress(ProcessLookupError, PermissionError):  # workers that lost their master
+        os.killpg(daemon.process.pid, signal.SIGKILL)
+    daemon.process.wait(STOP_LIMIT_S)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def credentials(folder: Path) -> Path:
+    """Write the credentials file of the tests' one key pair."""
+    path = folder / "credentials.jsonl"
+    line = {
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "created_at": 1_700_000_000,
+        "enabled": True,
+        "description": "tests",
+    }
+    path.touch(0o600)
+    path.write_text(json.dumps(line) + "\n")
+    return path
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1 and localhost that signs itself, and its key."""
+    made, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *("-keyout", str(key), "-out", str(made)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made, key
+
+
+def _environ(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without the keys that would stand above the credentials file."""
+    base = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "S3_"))}
+    repository = str(Path(__file__).resolve().parent.parent)
+    base["PYTHONPATH"] = os.pathsep.join(p for p in (repository, base.get("PYTHONPATH")) if p)
+    return {**base, **more}
+
+
+def _wait_until_healthy(daemon: Daemon) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if daemon.process.poll() is not None:
+            raise AssertionError(f"the daemon ended at once:\n{daemon.words()}")
+        with suppress(OSError, HTTPException), daemon.connect(5) as connection:
+            if connection.ask("GET", "/healthz").status == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no answer from /healthz in {START_LIMIT_S} s:\n{daemon.words()}")
