@@ -129,7 +129,7 @@ class Answer:
 
 
 class Connection:
-    """One keep-alive connection that signs what it sends; dialled again when the server closed it."""
+    """One keep-alive connection that signs what it sends; dialled again when it was closed."""
 
     def __init__(self, daemon: Daemon, timeout_s: float = 30.0) -> None:
         self._signer = Signer(daemon.host)

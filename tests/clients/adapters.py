@@ -129,9 +129,14 @@ class _Commands(Client):
     def __init__(self, program: Program, found: str, daemon: Daemon, folder: Path) -> None:
         config = folder / f"{program.name}-{daemon.port}.config"
         self._words = {
-            **{"url": daemon.url, "host": daemon.host, "ca": str(daemon.ca or "")},
-            **{"config": str(config), "access": ACCESS_KEY, "secret": SECRET_KEY},
-            **{"region": REGION, "tls": "True" if daemon.ca else "False"},
+            "url": daemon.url,
+            "host": daemon.host,
+            "ca": str(daemon.ca or ""),
+            "config": str(config),
+            "access": ACCESS_KEY,
+            "secret": SECRET_KEY,
+            "region": REGION,
+            "tls": "True" if daemon.ca else "False",
         }
         config.write_text(program.config.format(**self._words))
         options = (*program.options, *(program.tls_options if daemon.ca else ()))
@@ -225,9 +230,14 @@ def _environ(daemon: Daemon, folder: Path) -> dict[str, str]:
     }
     return {
         **{name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
-        **{"LC_ALL": "C.UTF-8", "HOME": str(folder), "ENDPOINT": daemon.url},
-        **{"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY},
-        **{"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"},
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(folder),
+        "ENDPOINT": daemon.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
         **trust,
     }
 
@@ -310,8 +320,8 @@ S3CMD = Program(
     options=("--config", "{config}", "--no-progress"),
     config=(
         "[default]\naccess_key = {access}\nsecret_key = {secret}\nhost_base = {host}\n"
-        "host_bucket = {host}\nuse_https = {tls}\nca_certs_file = {ca}\nbucket_location = {region}\n"
-        "enable_multipart = False\n"
+        "host_bucket = {host}\nuse_https = {tls}\nca_certs_file = {ca}\n"
+        "bucket_location = {region}\nenable_multipart = False\n"
     ),
     verbs={
         "make": ("mb", "s3://{bucket}"),

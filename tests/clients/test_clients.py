@@ -82,7 +82,7 @@ def test_an_odd_key_means_the_same_to_the_client_and_on_disk(
 
 def test_a_listing_has_every_key_once_with_its_size(scene: Scene) -> None:
     expected = {f"many/{number:04}": number % 3 for number in range(FILES)}
-    expected |= {key: 1 for key in KEYS.values()}
+    expected |= dict.fromkeys(KEYS.values(), 1)
     bucket = f"{scene.bucket}-listed"
     for key, size in expected.items():
         path = scene.daemon.root / bucket / key

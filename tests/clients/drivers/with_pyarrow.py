@@ -19,9 +19,17 @@ s3 = fs.S3FileSystem(
     scheme=end.scheme,
     allow_bucket_creation=True,
     allow_bucket_deletion=True,
-    allow_delayed_open=True,  # one PutObject for what fits its buffer, instead of an upload in parts
+    allow_delayed_open=True,  # what fits the buffer is one PutObject
     tls_ca_file_path=os.environ.get("SSL_CERT_FILE"),
 )
+
+
+def make(bucket):
+    s3.create_dir(bucket)
+
+
+def drop(bucket):
+    s3.delete_dir(bucket)
 
 
 def upload(path, bucket, key):
@@ -41,8 +49,8 @@ def objects(bucket):
 
 
 serve(
-    make=lambda bucket: s3.create_dir(bucket),
-    drop=lambda bucket: s3.delete_dir(bucket),
+    make=make,
+    drop=drop,
     upload=upload,
     download=download,
     copy=lambda bucket, key, target: s3.copy_file(f"{bucket}/{key}", f"{bucket}/{target}"),
