@@ -27,8 +27,8 @@ def method_name(operation: str) -> str:
 
 
 def translate(error: StoreError) -> S3Error:
-    """Return the S3 error of a store error: they share their names."""
-    return S3Error(type(error).__name__, **error.detail)
+    """Return the S3 error of a store error: they share their codes."""
+    return S3Error(error.code, error.message, **error.detail)
 
 
 def answer(backend: Any, call: Call) -> Reply:

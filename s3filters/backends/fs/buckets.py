@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3filters.backends.fs.parts import Part
-from s3filters.s3 import dates, xml
+from s3filters.s3 import dates, tokens, xml
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
@@ -25,7 +25,7 @@ class Buckets(Part):
         page = found if limit is None else found[:limit]
         token = None
         if len(page) < len(found):
-            token = call.params["MakeToken"](page[-1].name)
+            token = tokens.encode(page[-1].name)
         identity = call.identity
         return Reply(200, [XML], xml.render("ListAllMyBucketsResult", {
             "Owner": {"ID": identity.id, "DisplayName": identity.display_name} if identity else None,

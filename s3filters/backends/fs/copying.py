@@ -7,6 +7,7 @@ import hashlib
 from s3filters.backends.fs.parts import Check, Part, only_null_version, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
+from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
@@ -28,6 +29,7 @@ class Copying(Part):
         """
         source = call.copy_source
         assert source is not None and call.headers is not None
+        object_headers.check_class(call.headers, tiered=call.tiered)
         self.expect_owner(call)
         if source.version_id not in (None, "null"):
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
@@ -57,12 +59,12 @@ class Copying(Part):
             raise S3Error("NoSuchKey", Key=source.key) from None
         try:
             record = opened.record
-            source.conditions.check_copy_source(record.etag, record.mtime_ns // 1_000_000_000)
-            if record.size > rules.MAX_PUT:
+            source.conditions.check_source(record.etag, record.mtime_ns // 1_000_000_000)
+            if record.size > rules.PUT_BYTES:
                 raise S3Error(
                     "InvalidRequest",
                     "The specified copy source is larger than the maximum allowable size for a copy "
-                    f"source: {rules.MAX_PUT}",
+                    f"source: {rules.PUT_BYTES}",
                 )
             _refuse_idle_self_copy(call, record)
             attributes = _attributes(call, opened)

@@ -27,7 +27,7 @@ class Deleting(Part):
         self.expect_owner(call)
         self.offload.run(self.store.bucket, call.bucket)
         assert call.body is not None
-        document = documents.parse_delete(call.body.read(rules.MAX_DELETE_DOCUMENT))
+        document = documents.parse_delete(call.body.read(rules.DELETE_XML_BYTES))
         outcomes = self.offload.run(self._delete_each, call, document.objects)
         result: dict[str, object] = {"Deleted": [], "Error": []}
         for target, error in outcomes:
@@ -52,7 +52,7 @@ class Deleting(Part):
         try:
             if target.version_id not in (None, "null"):
                 raise S3Error("NoSuchVersion")
-            rules.check_key(target.key)
+            rules.check_key(target.key, write=True)
             one = Call("DeleteObject", call.bucket, target.key, checks=call.checks)
             if target.etag is not None:
                 one.conditions = Conditions(if_match=target.etag)

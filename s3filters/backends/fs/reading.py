@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from s3filters.backends.fs.parts import Part, only_null_version
 from s3filters.s3 import dates, xml
+from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
@@ -17,15 +18,14 @@ from s3filters.store.objects import Opened
 SMALL = 1 << 16  # bytes; a body up to this size is read at once and sent with its headers
 BLOCK = 1 << 18  # bytes; what a server without sendfile reads at a time
 
-# Stored name -> header of the answer and the request parameter that overrides it.
+# Request parameter -> stored name whose header it overrides in this answer.
 OVERRIDES = {
-    "content-type": ("Content-Type", "ResponseContentType"),
-    "cache-control": ("Cache-Control", "ResponseCacheControl"),
-    "content-disposition": ("Content-Disposition", "ResponseContentDisposition"),
-    "content-encoding": ("Content-Encoding", "ResponseContentEncoding"),
-    "content-language": ("Content-Language", "ResponseContentLanguage"),
-    "expires": ("Expires", "ResponseExpires"),
-    "website-redirect-location": ("x-amz-website-redirect-location", ""),
+    "ResponseContentType": "content-type",
+    "ResponseCacheControl": "cache-control",
+    "ResponseContentDisposition": "content-disposition",
+    "ResponseContentEncoding": "content-encoding",
+    "ResponseContentLanguage": "content-language",
+    "ResponseExpires": "expires",
 }
 
 
@@ -202,13 +202,11 @@ def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
         ("Accept-Ranges", "bytes"),
     ]
     params = call.params
-    stored = record.headers
-    for name, (header, override) in OVERRIDES.items():
-        value = params.get(override) or stored.get(name)
-        if value:
-            headers.append((header, value))
-    for name, value in record.user.items():
-        headers.append(("x-amz-meta-" + name, value))
+    standard = record.headers
+    for override, name in OVERRIDES.items():
+        if params.get(override):
+            standard = {**standard, name: params[override]}
+    headers += object_headers.answered(standard, record.user)
     if record.storage_class != "STANDARD":
         headers.append(("x-amz-storage-class", record.storage_class))
     if record.tags:

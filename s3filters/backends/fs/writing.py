@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from s3filters.backends.fs.parts import Part, write_check
+from s3filters.s3 import headers as object_headers
 from s3filters.s3.body import Body
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
@@ -34,6 +35,7 @@ class Writing(Part):
         self.expect_owner(call)
         body = call.body
         assert body is not None and call.headers is not None
+        object_headers.check_class(call.headers, tiered=call.tiered)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
         if only_if_absent:
             self._refuse_existing(call)
