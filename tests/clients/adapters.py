@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.daemon import ACCESS_KEY, REGION, SECRET_KEY, Daemon
+from tests.daemon import Daemon
+from tests.wire import ACCESS_KEY, REGION, SECRET_KEY
 
 HERE = Path(__file__).resolve().parent
 FOLDER = Path(os.environ.get("S3FILTERS_CLIENTS") or HERE.parent.parent / ".cache" / "clients")
