@@ -1,0 +1,108 @@
+"""(a) Durable PUTs: what the store makes of the disk, with several clients at once.
+
+The baseline is a bare loop of the system calls that a durable PUT cannot do without, from as many
+threads as the daemon has clients, in a folder of the same file system: O_TMPFILE, write, the
+extended attributes that the store set on an object, fsync, link, fsync of the directory. No HTTP,
+no signature, no hash.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from benchmarks.bench import Bench, say
+from benchmarks.daemon import Subject
+from benchmarks.figures import median, median_ratio
+from benchmarks.loop import load
+from benchmarks.small import BODY, BUCKET, Sample, Setting, requests, sample
+from benchmarks.table import Row
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Measure PUT with durability full, with as many clients as the plan says."""
+    plan = bench.plan
+    if bench.other is not None or "full" not in plan.durabilities:
+        return
+    assert bench.scratch is not None
+    with bench.subject(len(plan.cores.every), "full") as subject:
+        bench.bucket(subject, BUCKET)
+        attributes = _attributes_of_an_object(subject)
+        for clients in plan.durable_clients:
+            say(f"(a) PUT 4 KiB, durability full, {clients} clients")
+            yield _row(bench, subject, clients, attributes)
+
+
+def _attributes_of_an_object(subject: Subject) -> dict[str, bytes]:
+    """PUT one object and return the extended attributes that the store gave it."""
+    assert subject.tree is not None
+    load(subject.endpoint, requests(subject.endpoint, "PUT", 1), 1)
+    path = next((subject.tree / BUCKET).glob("o*"))
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+
+
+def _row(bench: Bench, subject: Subject, clients: int, attributes: dict[str, bytes]) -> Row:
+    plan = bench.plan
+    assert bench.scratch is not None
+    folder = bench.scratch.tree.parent / "bare"
+    setting = Setting("all cores", clients, 1)
+    count = plan.durable_requests
+    bare, ours = [], list[Sample]()
+    for _ in range(plan.large_rounds):
+        bare.append(bare_rate(folder, clients, count, attributes))
+        ours.append(sample(subject, requests(subject.endpoint, "PUT", count), setting))
+        load(subject.endpoint, requests(subject.endpoint, "DELETE", count), clients)
+    rates = [one.rate for one in ours]
+    latencies = sorted(latency for one in ours for latency in one.latencies)
+    return Row(
+        "a",
+        f"PUT new, full, {clients} clients",
+        median_ratio(rates, bare),
+        of="bare calls",
+        target=f"durable.{clients}",
+        rate=median(rates),
+        p50=latencies[len(latencies) // 2],
+        p99=latencies[len(latencies) * 99 // 100],
+        cpu=median([one.cpu for one in ours]),
+        detail={"bare_rate": median(bare), "attributes": sorted(attributes)},
+    )
+
+
+def bare_rate(folder: Path, threads: int, count: int, attributes: Mapping[str, bytes]) -> float:
+    """Return durable files a second, made by so many threads; the folder is gone afterwards."""
+    folder.mkdir()
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    numbers = iter(range(count))  # next() of it is one step of the interpreter, so it can be shared
+
+    def work() -> None:
+        for number in numbers:
+            put(directory, f"o{number:06d}", attributes)
+
+    team = [threading.Thread(target=work) for _ in range(threads)]
+    started = time.perf_counter()
+    for member in team:
+        member.start()
+    for member in team:
+        member.join()
+    elapsed = time.perf_counter() - started
+    os.close(directory)
+    shutil.rmtree(folder)
+    return count / elapsed
+
+
+def put(directory: int, name: str, attributes: Mapping[str, bytes]) -> None:
+    """Make one durable file of 4 KiB: data and attributes first, then the name, each synced."""
+    fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o644, dir_fd=directory)
+    try:
+        os.write(fd, BODY)
+        for attribute, value in attributes.items():
+            os.setxattr(fd, attribute, value)
+        os.fsync(fd)
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
+        os.fsync(directory)
+    finally:
+        os.close(fd)
