@@ -12,6 +12,7 @@ VENV ?= .venv
 LISTEN ?= 127.0.0.1:9900
 LOCAL ?= local
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN = $(VENV)/bin
 # pip of the outer Python fills the environment, so that it works where ensurepip is a package of its own.
@@ -60,7 +61,7 @@ crash: $(VENV)/.test
 	$(BIN)/pytest tests/crash -m crash $(PYTEST_ARGS)
 
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # Shown, not enforced: the ten largest modules and functions.
 sizes:
