@@ -29,6 +29,7 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Daemon]]:
     root = tmp_path_factory.mktemp("root")
     with ExitStack() as stack:
         yield [stack.enter_context(running(root, workers=2)) for _ in range(2)]
+    assert left_over(root) == []
 
 
 @pytest.fixture
@@ -179,13 +180,7 @@ def test_an_acknowledged_put_survives_deletions_that_empty_its_folders(
         assert not (daemons[0].root / bucket / "a").exists()
 
 
-def test_nothing_but_objects_is_left_after_the_races(daemons: list[Daemon]) -> None:
-    temporary = [path for path in daemons[0].root.rglob("*") if "tmp" in path.name.lower()]
-    assert all(path.name == ".sgwtmp" for path in temporary)
-    assert unexpected(daemons[0].root) == []
-
-
-def unexpected(root: Path) -> list[Path]:
+def left_over(root: Path) -> list[Path]:
     """Temporary data files under any ``.sgwtmp``; lock files of no size may stay."""
     inside = [path for folder in root.rglob(".sgwtmp") for path in folder.rglob("*")]
     return [path for path in inside if path.is_file() and path.stat().st_size]
