@@ -40,8 +40,8 @@ venv() { # venv NAME REQUIREMENT...: made once; a changed requirement makes it a
     local want="${*:2}"
     [ "$(cat "$at/.made-of" 2>/dev/null)" = "$want" ] && return
     rm -rf "$at"
-    "$python" -m venv "$at"
-    "$at/bin/pip" install --quiet "${@:2}"
+    "$python" -m venv --without-pip "$at"
+    "$python" -m pip --python "$at/bin/python" --quiet --disable-pip-version-check install "${@:2}"
     echo "$want" >"$at/.made-of"
 }
 
