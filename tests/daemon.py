@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 
-from tests.wire import ACCESS_KEY, SECRET_KEY, Connection
+from tests.raw import ACCESS_KEY, SECRET_KEY, Connection
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0

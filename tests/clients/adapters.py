@@ -21,7 +21,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from tests.daemon import Daemon
-from tests.wire import ACCESS_KEY, REGION, SECRET_KEY
+from tests.raw import ACCESS_KEY, REGION, SECRET_KEY
 
 HERE = Path(__file__).resolve().parent
 FOLDER = Path(os.environ.get("S3FILTERS_CLIENTS") or HERE.parent.parent / ".cache" / "clients")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, running
-from tests.wire import RawConnection
+from tests.raw import RawConnection
 
 SENT = 3 << 20
 ANNOUNCED = 8 << 20

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, running
-from tests.wire import Answer, RawConnection
+from tests.raw import Answer, RawConnection
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

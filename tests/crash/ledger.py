@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 
 from tests.daemon import Daemon
-from tests.wire import Connection
+from tests.raw import Connection
 
 BUCKET = "crash"
 WRITERS = 8

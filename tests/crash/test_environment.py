@@ -18,7 +18,7 @@ import pytest
 
 from tests.crash.lab import folder, image, mounted, need, run
 from tests.daemon import Daemon, running
-from tests.wire import Answer, Connection, RawConnection
+from tests.raw import Answer, Connection, RawConnection
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 

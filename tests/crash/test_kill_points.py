@@ -19,7 +19,7 @@ import pytest
 
 from s3filters.store import Store
 from tests.daemon import Daemon, running
-from tests.wire import Answer
+from tests.raw import Answer
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 

@@ -24,7 +24,7 @@ from tests.hostile.words import (
     USUAL_METHODS,
     VALUES,
 )
-from tests.wire import EMPTY_SHA256, Signer
+from tests.raw import EMPTY_SHA256, Signer
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import pytest
 from tests.daemon import Daemon, running
 from tests.hostile.mutations import FAMILIES, Hostile, hostile
 from tests.hostile.words import BUCKET
-from tests.wire import Signer
+from tests.raw import Signer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
