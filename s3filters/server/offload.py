@@ -1,0 +1,146 @@
+"""Blocking work of green threads, done by real threads, with a cheap way there and back.
+
+Work goes in through a ``SimpleQueue`` (which waits without the interpreter lock) and comes out
+through a deque and an eventfd that the hub watches; however many pieces end between two rounds of
+the hub, they cost it one wake-up. Eventlet's own pool sends each result through a socket and a
+green event, at three times the price.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from greenlet import getcurrent, greenlet
+
+from s3filters.server.green import Hub
+
+T = TypeVar("T")
+
+
+class _Job:
+    """One call: made here, done by a thread, waited for by at most one green thread."""
+
+    __slots__ = ("_pool", "args", "done", "error", "function", "result", "waiter")
+
+    def __init__(self, pool: Pool, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._pool = pool
+        self.function = function
+        self.args = args
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.waiter: greenlet | None = None
+
+    def run(self) -> None:
+        """Make the call; what it raises is kept for ``wait``."""
+        try:
+            self.result = self.function(*self.args)
+        except BaseException as error:  # noqa: BLE001  wait() raises it where it was asked for
+            self.error = error
+
+    def wait(self) -> Any:
+        """Return the result or raise the error; other green threads run meanwhile."""
+        if not self.done:
+            self._pool.await_job(self)
+        error, self.error = self.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                error = None  # a traceback that holds its own error would wait for the collector
+        return self.result
+
+
+class _Now:
+    """Work that was done at once, because its caller may block."""
+
+    __slots__ = ("_error", "_result")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._result: Any = None
+        self._error: BaseException | None = None
+        try:
+            self._result = function(*args)
+        except BaseException as error:  # noqa: BLE001  wait() raises it where it was asked for
+            self._error = error
+
+    def wait(self) -> Any:
+        """Return the result or raise the error."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Pool:
+    """The real threads of a worker; an ``s3filters.offload.Offload``.
+
+    Made in the hub's thread. Called from another thread, or in the hub itself, it simply calls.
+    """
+
+    def __init__(self, hub: Hub, threads: int) -> None:
+        self._hub = hub
+        self._owner = threading.get_ident()
+        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._finished: deque[_Job] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._rung = False
+        hub.watch(self._bell, self._on_bell, select.EPOLLIN)
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"offload-{number}", daemon=True).start()
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call the function in a thread and return its result, or raise what it raised."""
+        if self._may_block():
+            return function(*args)
+        job = _Job(self, function, args)
+        self._queue.put(job)
+        return job.wait()  # type: ignore[no-any-return]
+
+    def start(self, function: Callable[..., Any], *args: Any) -> _Job | _Now:
+        """Begin the call in a thread; ``wait()`` of what is returned gives its result."""
+        if self._may_block():
+            return _Now(function, args)
+        job = _Job(self, function, args)
+        self._queue.put(job)
+        return job
+
+    def _may_block(self) -> bool:
+        return threading.get_ident() != self._owner or getcurrent() is self._hub.greenlet
+
+    def await_job(self, job: _Job) -> None:
+        """Let other green threads run until the job is done."""
+        job.waiter = getcurrent()
+        try:
+            while not job.done:
+                self._hub.greenlet.switch()
+        finally:
+            job.waiter = None
+
+    def _work(self) -> None:
+        get = self._queue.get
+        finish = self._finished.append
+        while True:
+            job = get()
+            job.run()
+            finish(job)
+            if not self._rung:
+                self._rung = True
+                os.eventfd_write(self._bell, 1)
+            del job
+
+    def _on_bell(self, events: int) -> None:
+        """In the hub: hand the results to those who wait."""
+        os.eventfd_read(self._bell)
+        self._rung = False  # before the look: whoever finishes from here on rings again
+        finished = self._finished
+        while finished:
+            job = finished.popleft()
+            job.done = True
+            if job.waiter is not None:
+                job.waiter.switch()
