@@ -1,7 +1,7 @@
 """Checksums that S3 knows: names, headers, sizes and how each is computed; nothing of requests.
 
-Names are AWS's (``CRC64NVME``). A digest is bytes; CRCs are big-endian, as S3 encodes them. CRC32C and
-CRC64NVME come from AWS's own runtime, which uses the processor's instructions.
+Names are AWS's (``CRC64NVME``). A digest is bytes; CRCs are big-endian, as S3 encodes them. CRC32C
+and CRC64NVME come from AWS's own runtime, which uses the processor's instructions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from awscrt.checksums import crc32c, crc64nvme
+from awscrt.checksums import crc32c, crc64nvme  # type: ignore[import-untyped]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -47,7 +47,8 @@ class _Crc:
 
 
 class Algorithm(NamedTuple):
-    """A row of ``ALGORITHMS``; ``header`` is lower case, ``size`` is that of the digest in bytes."""
+    """A row of ``ALGORITHMS``; ``header`` is lower case, ``size`` is that of the digest in
+    bytes."""
 
     header: str
     size: int

@@ -1,8 +1,8 @@
 """If-Match and its kin: what a request demands of the object's present state.
 
-Parsed from headers by ``s3api``, decided by whoever has the present record in hand. Precedence is that
-of RFC 9110, section 13.2.2, which S3 keeps. ETags here have no quotes; those of clients may have
-none either.
+Parsed from headers by ``s3api``, decided by whoever has the present record in hand. Precedence is
+that of RFC 9110, section 13.2.2, which S3 keeps. ETags here have no quotes; those of clients may
+have none either.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """S3's errors: one table from code to status and message, and one exception that answers itself.
 
-An ``S3Error`` may be raised anywhere above the store. It is a WSGI application, so whoever catches it
-answers with it: the XML document that AWS sends, without a body where HTTP allows none. It knows the
-request only by its environ. Codes and their meaning: AWS, "Error responses", and the codes that
+An ``S3Error`` may be raised anywhere above the store. It is a WSGI application, so whoever catches
+it answers with it: the XML document that AWS sends, without a body where HTTP allows none. It knows
+the request only by its environ. Codes and their meaning: AWS, "Error responses", and the codes that
 Versity's gateway adds for names that a tree of files cannot hold.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import socket
@@ -172,8 +173,8 @@ _host = ""
 def _name_this_process() -> None:
     """Choose the part of ``x-amz-id-2`` that tells processes and hosts apart (36 bytes, base64)."""
     global _host
-    seed = f"{socket.gethostname()} {os.getpid()} ".encode()[:24]
-    _host = base64.b64encode(seed + os.urandom(36 - len(seed))).decode()
+    seed = f"{socket.gethostname()} {os.getpid()}".encode() + os.urandom(16)
+    _host = base64.b64encode(hashlib.sha384(seed).digest()[:36]).decode()
 
 
 _name_this_process()

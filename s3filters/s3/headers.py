@@ -1,8 +1,9 @@
 """What a PUT stores beside the bytes, and the headers by which a GET gives it back.
 
-Text inside is Unicode; on the wire a header is bytes, which WSGI shows as Latin-1. Bytes that are UTF-8
-are taken as UTF-8, others as Latin-1. User metadata that is not plain ASCII travels as RFC 2047 words in
-both directions (AWS, "Working with object metadata"), so a stored value can never forge a header.
+Text inside is Unicode; on the wire a header is bytes, which WSGI shows as Latin-1. Bytes that are
+UTF-8 are taken as UTF-8, others as Latin-1. User metadata that is not plain ASCII travels as RFC
+2047 words in both directions (AWS, "Working with object metadata"), so a stored value can never
+forge a header.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ STORAGE_CLASSES = frozenset({
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
     "GLACIER", "DEEP_ARCHIVE",
 })  # fmt: skip
-COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # a promise that only a ``glacier`` filter can keep
+COLD_CLASSES = frozenset(
+    {"GLACIER", "DEEP_ARCHIVE"}
+)  # a promise that only a ``glacier`` filter can keep
 
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -58,7 +61,8 @@ class ObjectHeaders:
 
     ``standard`` holds raw header text by lower-case name (the values of ``STANDARD``), ``user`` the
     user metadata by lower-case name without ``x-amz-meta-``. ``checksum_algorithm`` is the one that
-    is stored, ``checksum`` its digest where the client gave one in a header (a trailer comes later: ask the body).
+    is stored, ``checksum`` its digest where the client gave one in a header (a trailer comes later:
+    ask the body).
     """
 
     standard: dict[str, str] = field(default_factory=dict)
@@ -71,11 +75,10 @@ class ObjectHeaders:
 def read(environ: Mapping[str, Any]) -> ObjectHeaders:
     """Return what the headers of a request ask to store.
 
-    Raise MetadataTooLarge when user metadata is over 2 KiB, InvalidStorageClass for a class that S3 has not.
+    Raise MetadataTooLarge when user metadata is over 2 KiB, InvalidStorageClass for a class that S3
+    has not.
     """
-    standard = {
-        name: text_of(environ[key]) for key, name in STANDARD.items() if environ.get(key)
-    }
+    standard = {name: text_of(environ[key]) for key, name in STANDARD.items() if environ.get(key)}
     if "content-encoding" in standard:
         _unframe(standard)
     if "content-type" not in standard:

@@ -1,7 +1,7 @@
 """The Range header: one range of bytes, parsed once, resolved when the size is known.
 
-What S3 does not serve as a range (several ranges, another unit, a malformed one) is no range at all:
-the header is ignored and the whole object answered (RFC 9110, section 14.2).
+What S3 does not serve as a range (several ranges, another unit, a malformed one) is no range at
+all: the header is ignored and the whole object answered (RFC 9110, section 14.2).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _FORM = re.compile(r"\s*bytes\s*=\s*(\d{0,30})\s*-\s*(\d{0,30})\s*", re.ASCII | 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``first`` to ``last`` inclusive; ``last`` None: to the end; ``first`` None: the ``last`` last bytes."""
+    """``first`` to ``last`` inclusive; ``last`` None: to the end; ``first`` None: the ``last`` last
+    bytes."""
 
     first: int | None
     last: int | None
@@ -26,8 +27,8 @@ class Range:
     def resolve(self, size: int) -> tuple[int, int] | None:
         """Return (first, last), both inclusive, of an object of ``size`` bytes.
 
-        None: answer the whole object with 200 (the last n bytes of an empty one). Raise InvalidRange when
-        nothing of it lies inside.
+        None: answer the whole object with 200 (the last n bytes of an empty one). Raise
+        InvalidRange when nothing of it lies inside.
         """
         if self.first is None:
             if self.last and not size:

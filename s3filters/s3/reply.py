@@ -35,7 +35,7 @@ class Reply(webob.Response):  # type: ignore[misc]
         self.request = None
         self.environ = None
         if isinstance(body, bytes):
-            self._app_iter = [body]
+            self._app_iter: Iterable[bytes] = [body]
             if status not in (204, 304):
                 self._headerlist.append(("Content-Length", str(len(body))))
         else:
@@ -49,4 +49,4 @@ class Reply(webob.Response):  # type: ignore[misc]
             if close is not None:
                 close()
             return []
-        return self._app_iter  # type: ignore[no-any-return]
+        return self._app_iter

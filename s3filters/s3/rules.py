@@ -1,6 +1,7 @@
 """Numbers and name rules that S3 fixes, each once. It asks nothing of storage.
 
-Sources: AWS S3 User Guide, "Bucket naming rules", "Object key names", "Amazon S3 multipart upload limits".
+Sources: AWS S3 User Guide, "Bucket naming rules", "Object key names", "Amazon S3 multipart upload
+limits".
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def check_new_bucket(name: str) -> None:
 
 
 def check_bucket(name: str) -> None:
-    """Raise NoSuchBucket when no bucket can have that name, InvalidBucketName when none ever could."""
+    """Raise NoSuchBucket when no bucket can have that name, InvalidBucketName when none ever
+    could."""
     if not may_be_bucket(name):
         old = _OLD_BUCKET.fullmatch(name) and name.strip(".")
         raise S3Error("NoSuchBucket" if old else "InvalidBucketName", BucketName=name)
@@ -69,8 +71,8 @@ def check_key(key: str, *, write: bool = False) -> None:
     """Raise S3Error when the key is no key here.
 
     KeyTooLongError over 1,024 bytes; InvalidArgument for names that are one file under several
-    spellings (``//``, ``/`` at the beginning, ``.`` and ``..``) or hold NUL; for names that storage keeps for itself
-    NoSuchKey, or AccessDenied when ``write``.
+    spellings (``//``, ``/`` at the beginning, ``.`` and ``..``) or hold NUL; for names that storage
+    keeps for itself NoSuchKey, or AccessDenied when ``write``.
     """
     if len(key) > KEY_BYTES // 4 or not key:
         _check_length(key)
@@ -84,7 +86,9 @@ def check_key(key: str, *, write: bool = False) -> None:
 
 def _check_length(key: str) -> None:
     if not key:
-        raise S3Error("InvalidArgument", "The key must not be empty.", ArgumentName="key", ArgumentValue="")
+        raise S3Error(
+            "InvalidArgument", "The key must not be empty.", ArgumentName="key", ArgumentValue=""
+        )
     size = len(key.encode("utf-8", "surrogatepass"))
     if size > KEY_BYTES:
         raise S3Error("KeyTooLongError", Size=size, MaxSizeAllowed=KEY_BYTES)

@@ -1,8 +1,9 @@
 """S3's XML: render a tree of plain values, parse a document of a client.
 
 It knows no document; a document is a dict in the order of its elements. Rendering gives what AWS
-sends byte for byte. Parsing trusts nothing: no document type, no entities, bounded depth; the caller bounds the
-size before. Names are compared without their namespace, because clients leave it out.
+sends byte for byte. Parsing trusts nothing: no document type, no entities, bounded depth; the
+caller bounds the size before. Names are compared without their namespace, because clients leave it
+out.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEPTH = 12  # deeper than any document of S3
 
 # Character data needs these five; "\r" is there because parsers turn it into "\n", and the other
-# controls because AWS writes keys that hold them so (they are no legal XML, but what clients expect).
-_SPECIAL = re.compile("[&<>\"\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+# controls because AWS writes keys that hold them so (they are no legal XML, but what clients
+# expect).
+_SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]')
 _WORDS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
@@ -99,7 +101,8 @@ class _Builder(TreeBuilder):
 def parse(data: bytes, root: str) -> Element:
     """Return the root element, all tags without a namespace.
 
-    Raise S3Error MalformedXML when it is not well formed, has a document type or entities, is too deep, or has another root.
+    Raise S3Error MalformedXML when it is not well formed, has a document type or entities, is too
+    deep, or has another root.
     """
     parser = defusedxml.ElementTree.DefusedXMLParser(target=_Builder(), forbid_dtd=True)
     try:

@@ -1,0 +1,44 @@
+"""acl: who may do what.
+
+Today's rule is the shortest that is safe: who has signed may do everything, who has not may do
+nothing. Grants of buckets and objects belong here: the permission that an operation needs stands in
+its row of the routing table, and what depends on the object itself is asked through
+``call.checks``, under the object's lock.
+
+Ini options of ``[filter:acl]``: none.
+
+Gates every operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from s3filters import options
+from s3filters.pipeline.base import App, Filter
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of acl: none yet."""
+
+
+class Acl(Filter):
+    """Lets signed requests through."""
+
+    gates: ClassVar[dict[str, str]] = {"*": "refuse_anonymous"}
+
+    def refuse_anonymous(self, call: Call) -> None:
+        """Raise AccessDenied when nobody signed the request."""
+        if call.identity is None:
+            raise S3Error("AccessDenied")
+
+
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Acl]:
+    """PasteDeploy entry point ``egg:s3filters#acl``."""
+    options.read(Options, "filter:acl", global_conf, local_conf)
+    return Acl
