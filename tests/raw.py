@@ -23,6 +23,7 @@ from pathlib import Path
 ACCESS_KEY = "AKIATESTS3FILTERS000"
 SECRET_KEY = "tests/only+secret0000000000000000000000"
 REGION = "us-east-1"
+AMZ_DATE = "%Y%m%dT%H%M%SZ"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -51,11 +52,40 @@ class Signer:
         :param target: path and query exactly as they go on the wire
         :param payload: value of x-amz-content-sha256
         """
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path, _, query = target.partition("?")
+        now = time.strftime(AMZ_DATE, time.gmtime())
         signed = {name.lower(): " ".join(value.split()) for name, value in (headers or {}).items()}
         signed |= {"host": self.host, "x-amz-date": now, "x-amz-content-sha256": payload}
-        names = ";".join(sorted(signed))
+        signature = self._signature(method, target, signed, payload, now)
+        return {
+            **(headers or {}),
+            "Host": self.host,
+            "x-amz-date": now,
+            "x-amz-content-sha256": payload,
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={self.access_key}/{self._scope(now)}, "
+            f"SignedHeaders={';'.join(sorted(signed))}, Signature={signature}",
+        }
+
+    def presigned(self, method: str, target: str, expires_s: str = "60") -> str:
+        """Return the target with a query that signs it; ``expires_s`` may be any text."""
+        now = time.strftime(AMZ_DATE, time.gmtime())
+        words = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{self.access_key}/{self._scope(now)}",
+            "X-Amz-Date": now,
+            "X-Amz-Expires": expires_s,
+            "X-Amz-SignedHeaders": "host",
+        }
+        whole = f"{target}{'&' if '?' in target else '?'}{urllib.parse.urlencode(words)}"
+        signature = self._signature(method, whole, {"host": self.host}, "UNSIGNED-PAYLOAD", now)
+        return f"{whole}&X-Amz-Signature={signature}"
+
+    def _scope(self, now: str) -> str:
+        return f"{now[:8]}/{self.region}/s3/aws4_request"
+
+    def _signature(
+        self, method: str, target: str, signed: Mapping[str, str], payload: str, now: str
+    ) -> str:
+        path, _, query = target.partition("?")
         canonical = "\n".join(
             [
                 method,
@@ -63,22 +93,13 @@ class Signer:
                 canonical_query(query),
                 *(f"{name}:{signed[name]}" for name in sorted(signed)),
                 "",
-                names,
+                ";".join(sorted(signed)),
                 payload,
             ]
         )
-        scope = f"{now[:8]}/{self.region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
-        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"
-        signature = hmac.new(self.key(now[:8]), text.encode(), hashlib.sha256).hexdigest()
-        return {
-            **(headers or {}),
-            "Host": self.host,
-            "x-amz-date": now,
-            "x-amz-content-sha256": payload,
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}",
-        }
+        text = f"AWS4-HMAC-SHA256\n{now}\n{self._scope(now)}\n{digest}"
+        return hmac.new(self.key(now[:8]), text.encode(), hashlib.sha256).hexdigest()
 
 
 @functools.lru_cache(maxsize=32)

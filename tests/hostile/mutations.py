@@ -230,6 +230,19 @@ def signatures(dice: Random, signer: Signer) -> tuple[str, bytes]:
     return "GET", _as_bytes("GET", f"/{BUCKET}/file", lines, b"")
 
 
+def presigned(dice: Random, signer: Signer) -> tuple[str, bytes]:
+    """A presigned URL over an odd target or with an odd lifetime, some bent after signing."""
+    method = dice.choice(USUAL_METHODS)
+    plain = f"/{BUCKET}/{dice.choice(('file', 'none', dice.choice(EVIL)))}"
+    target = as_text(dice.choice((plain, f"{plain}?{query(dice)}")))
+    lifetime = as_text(dice.choice(("60", "60", "604801", dice.choice(VALUES))))
+    url = signer.presigned(method, target, lifetime)
+    if dice.random() < 0.3:
+        url = mutate(dice, url.encode("latin-1"), 1).decode("latin-1")
+    lines = {"Host": signer.host, "Content-Length": "0"}
+    return method, _as_bytes(method, url, lines, b"")
+
+
 def heads(dice: Random, signer: Signer) -> tuple[str, bytes]:
     """Bytes of a good request flipped anywhere, line ends and separators too."""
     method = dice.choice(("GET", "PUT", "HEAD"))
@@ -270,6 +283,7 @@ FAMILIES: dict[str, Callable[[Random, Signer], tuple[str, bytes]]] = {
     "chunks of HTTP": chunked_http,
     "lengths": lengths,
     "signatures": signatures,
+    "presigned": presigned,
     "heads": heads,
     "floods": floods,
 }
