@@ -6,8 +6,8 @@ line, and sees that a body is as long as its Content-Length says: a client that 
 would wait for missing bytes, or take surplus ones for the next answer, so the answer must break off
 instead.
 
-Ini options of ``[filter:catch_errors]``: ``access_log``, a file, ``-`` for standard output, or
-``off`` (default).
+Ini options of ``[filter:catch_errors]``: none of its own; ``access_log`` of ``[DEFAULT]``, a file,
+``-`` for standard output, or ``off`` (default).
 
 Log records made while a request runs have an attribute ``request_id``; a format can name it.
 """
@@ -48,6 +48,7 @@ class Options:
         "off",
         options.text,
         "Where a line for each request goes: a file, - for standard output, or off.",
+        shared=True,
     )
 
 
@@ -254,5 +255,5 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
     try:
         lines = access.LineFile(settings.access_log)
     except OSError as error:
-        raise options.OptionError(f"[filter:catch_errors] access_log: {error}") from error
+        raise options.OptionError(f"[DEFAULT] access_log: {error}") from error
     return lambda app: CatchErrors(app, lines)
