@@ -26,7 +26,7 @@ ONLY_IN = {
     "eventlet": {"server"},
     "greenlet": {"server"},
     "httptools": {"server"},
-    "paste": {"commands"},
+    "paste": {"commands", "server"},
     "webob": {"s3", "pipeline"},
     "awscrt": {"s3"},
     "defusedxml": {"s3"},

@@ -1,0 +1,129 @@
+"""What is served: an ini, the flags above it, and the defaults below it.
+
+PasteDeploy does the composing. This module adds what it lacks: flags that stand above ``[DEFAULT]``
+whatever characters they hold, a word for options that it would silently pass over, and every
+mistake as one line.
+"""
+
+from __future__ import annotations
+
+import configparser
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from paste.deploy.loadwsgi import ConfigLoader
+
+from s3filters.commands.errors import UsageError
+from s3filters.commands.ini import DEFAULT_INI, shared
+from s3filters.options import OptionError
+
+LOG = logging.getLogger(__name__)
+
+# What PasteDeploy and the factories that it calls raise for what an ini says. LookupError: no such
+# section or entry point; ImportError: no such distribution or module; TypeError: a foreign factory
+# without such an option.
+MISTAKES = (
+    OptionError,
+    configparser.Error,
+    LookupError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    OSError,
+)
+
+
+class Configuration:
+    """An ini and the flags above it; each use reads the file again, so that a reload sees changes.
+
+    :param path: the ini, or None for the default pipeline
+    :param flags: values of shared options as the ini would write them, by name
+    """
+
+    def __init__(self, path: Path | None, flags: Mapping[str, str]) -> None:
+        self.path = DEFAULT_INI if path is None else path
+        self._flags = dict(flags)
+
+    def app(self) -> Any:
+        """Make the pipeline. Raise UsageError for whatever is wrong in the ini."""
+        with self._mistakes():
+            return self._loader().get_app(global_conf=self._flags)
+
+    def server(self) -> Any:
+        """Return PasteDeploy's context of ``[server:main]``: ``.object``, ``.local_conf``, ``.create()``."""
+        with self._mistakes():
+            return self._loader().server_context(global_conf=self._flags)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a shared option. Raise UsageError when it cannot be read."""
+        field = shared()[name]
+        with self._mistakes():
+            text = self._flags.get(name) or self._loader().parser.defaults().get(name)
+            return field.default if text is None else field.metadata["parse"](text)
+
+    def uses(self, name: str) -> bool:
+        """Return whether a section of the ini uses the entry point of this name of ours."""
+        with self._mistakes():
+            parser = self._loader().parser
+        return any(
+            parser.get(section, "use", raw=True, fallback="").strip() == f"egg:s3filters#{name}"
+            for section in parser.sections()
+        )
+
+    def check_default(self) -> None:
+        """Warn of names in ``[DEFAULT]`` that no filter shares: most often a slip of the keyboard."""
+        names = shared()
+        for name in self._written().get("DEFAULT", ()):
+            if name not in names:
+                known = ", ".join(sorted(names))
+                LOG.warning("[DEFAULT] %s is no option that filters share; these are: %s", name, known)
+
+    def _loader(self) -> ConfigLoader:
+        written = self._written()
+        self._refuse_shadowed(written)
+        loader = ConfigLoader(str(self.path))
+        # Defaults are interpolated where they stand, global_conf is not: a root may hold a "%".
+        escaped = {name: value.replace("%", "%%") for name, value in self._flags.items()}
+        loader.update_defaults(escaped)
+        return loader
+
+    def _written(self) -> dict[str, list[str]]:
+        """Return section -> names that stand in it, ``[DEFAULT]`` as a section like the others."""
+        parser = configparser.RawConfigParser(default_section="", interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        with self._mistakes(), self.path.open(encoding="utf-8") as file:
+            parser.read_file(file)
+        return {section: list(parser[section]) for section in parser.sections()}
+
+    def _refuse_shadowed(self, written: Mapping[str, list[str]]) -> None:
+        """PasteDeploy passes over an option of a section whose name stands in ``[DEFAULT]`` too."""
+        above = {*self._flags, *written.get("DEFAULT", ())}
+        for section, names in written.items():
+            for name in names:
+                if section != "DEFAULT" and name in above:
+                    raise UsageError(
+                        f"{self.path}: [{section}] {name} belongs to [DEFAULT], where all filters see it"
+                    )
+
+    @contextmanager
+    def _mistakes(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{self.path}: not UTF-8 text") from error
+        except MISTAKES as error:
+            raise UsageError(one_line(self.path, error)) from error
+
+
+def one_line(path: Path, error: BaseException) -> str:
+    """Return what is wrong with the ini, in a line that names it once."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or path}: {error.strerror}"
+    words = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
+    return words if str(path) in words else f"{path}: {words}"
+
+
