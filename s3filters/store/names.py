@@ -31,6 +31,7 @@ wait for it.
 from __future__ import annotations
 
 import ctypes
+import errno
 import heapq
 import os
 import re
@@ -42,12 +43,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from s3filters.store.errors import WouldBlock
 from s3filters.store.paths import is_reserved
 
 BUDGET = 32 << 20  # bytes of names that a process keeps, unless told otherwise
 _BLOCK = 256
 _RUN = 32_768
 _PIECES = (32 << 10, 256 << 10)  # bytes of the first and the further reads of a directory
+_GLANCE = 2 << 10
 
 _TICK_NS = 20_000_000  # no kernel's clock for timestamps ticks slower (CONFIG_HZ=100: 10 ms)
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds (FAT: two)
@@ -140,8 +143,8 @@ class _Scan:
     def read(self) -> Names:
         """Read the whole directory. Raise OSError."""
         os.lseek(self._fd, 0, os.SEEK_SET)
-        for text in _pieces(self._fd):
-            self._pending += self._wanted(_RECORDS(text))
+        for text in _pieces(self._fd, _PIECES[0]):
+            self._pending += self.wanted(_RECORDS(text))
             if len(self._pending) >= _RUN:
                 self._flush()
         self._flush()
@@ -149,7 +152,8 @@ class _Scan:
         high = self._high.encode("latin-1").decode() if self._high else None
         return Names(self._runs, low, high)
 
-    def _wanted(self, records: list[tuple[str, str]]) -> list[str]:
+    def wanted(self, records: list[tuple[str, str]]) -> list[str]:
+        """Return the names of the records that can be keys, in any order."""
         names = [name.rstrip("\0") for kind, name in records if kind == _FILE]
         if len(names) < len(records):
             names += self._others(records)
@@ -225,13 +229,27 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _pieces(fd: int) -> Iterator[str]:
-    """Yield the directory's records, whole ones, as latin-1 text."""
-    size = _PIECES[0]
+def peek(fd: int) -> Iterator[str]:
+    """Yield the names as they come from the kernel, reading no further than they are asked for.
+
+    ``fd`` is a descriptor opened for reading; its position moves. Raise OSError.
+    """
+    scan = _Scan(fd, "", 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    for text in _pieces(fd, _GLANCE):
+        for name in scan.wanted(_RECORDS(text)):
+            if not is_reserved(name.rstrip("/")):
+                yield name.encode("latin-1").decode()
+
+
+def _pieces(fd: int, size: int) -> Iterator[str]:
+    """Yield the directory's records, whole ones, as latin-1 text; first ``size`` bytes."""
     buffer = ctypes.create_string_buffer(size)
     while count := _getdents(fd, buffer, size):
         if count < 0:
             error = ctypes.get_errno()
+            if error == errno.ENOENT:  # the directory was removed
+                return
             raise OSError(error, os.strerror(error))
         yield ctypes.string_at(buffer, count).decode("latin-1")
         if size < _PIECES[-1]:
@@ -282,14 +300,19 @@ class NameCache:
         with self._large:  # whoever waited may find it done
             return self.known(os.fstat(fd), start) or self._scan(fd, start)
 
-    def since(self, open_fd: Callable[[], int], start: str = "") -> Iterator[str]:
+    def since(
+        self, open_fd: Callable[[], int], start: str = "", *, cached: bool = False
+    ) -> Iterator[str]:
         """Yield names from ``start`` (inclusive), scanning again where a window ends.
 
-        ``open_fd`` gives a descriptor of the directory, whenever one is needed.
+        ``open_fd`` gives a descriptor of the directory, whenever one is needed. With ``cached``
+        raise WouldBlock instead of reading the directory. Raise OSError.
         """
         at: str | None = start
         while at is not None:
-            names = self.read(open_fd(), at)
+            names = self.known(os.fstat(open_fd()), at) if cached else self.read(open_fd(), at)
+            if names is None:
+                raise WouldBlock
             yield from names.since(at)
             at = names.high
 
