@@ -1,0 +1,105 @@
+"""What the file system under the root can do, found out by asking it.
+
+``inspect`` says whether it is one of this machine's own (then look-ups that need no disk may run
+in the event loop, and what fstat proves may be remembered), and refuses one on which the store
+cannot keep its promises: without user extended attributes or hard links there is no metadata and
+no atomic put.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from dataclasses import dataclass
+
+# f_type of file systems whose inodes no other machine changes (linux/magic.h). ZFS is left out:
+# whether its ctime moves with an attribute depends on how it stores attributes.
+LOCAL = {
+    0xEF53: "ext4",
+    0x58465342: "xfs",
+    0x9123683E: "btrfs",
+    0x01021994: "tmpfs",
+    0xF2F52010: "f2fs",
+    0xCA451A4E: "bcachefs",
+    0x794C7630: "overlayfs",
+}
+_PROBE = "user.s3filters.probe"
+_RENAME_NOREPLACE = 1  # linux/fs.h
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.renameat2.argtypes = (
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
+)
+
+
+class Unsuitable(Exception):
+    """The folder cannot hold objects; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """``name`` is one of LOCAL's or a number in hex; ``tmpfile`` says whether O_TMPFILE works."""
+
+    name: str
+    local: bool
+    tmpfile: bool
+
+
+def inspect(fd: int, path: str) -> FileSystem:
+    """Return what the file system of an open directory is.
+
+    Raise Unsuitable when it lacks what the store needs. Leaves nothing behind.
+    """
+    number = kind_of(fd)
+    _need_attributes(fd, path)
+    return FileSystem(LOCAL.get(number, f"{number:#x}"), number in LOCAL, _has_tmpfile(fd))
+
+
+def kind_of(fd: int) -> int:
+    """Return f_type of statfs(2): which file system an open file lies on."""
+    # struct statfs begins with f_type, a long; 256 bytes hold it on every architecture.
+    buffer = (ctypes.c_long * 32)()
+    if _libc.fstatfs(fd, buffer) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return int(buffer[0]) & 0xFFFFFFFF
+
+
+def rename_if_absent(directory: int, name: str, new_name: str) -> None:
+    """Rename within a directory; raise FileExistsError when the new name is taken.
+
+    Raise OSError with EINVAL where the file system cannot (renameat2(2), RENAME_NOREPLACE).
+    """
+    done = _libc.renameat2(
+        directory, name.encode(), directory, new_name.encode(), _RENAME_NOREPLACE
+    )
+    if done < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _need_attributes(fd: int, path: str) -> None:
+    """Raise Unsuitable unless ``user.`` attributes are possible here. A read-only one may serve."""
+    try:
+        os.getxattr(fd, _PROBE)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return
+        if error.errno == errno.ENOTSUP:
+            raise Unsuitable(
+                f"{path} is on a file system without user extended attributes, where objects "
+                "cannot keep their ETag and metadata; choose a root on ext4, xfs, btrfs or ScoutFS"
+            ) from error
+        raise
+
+
+def _has_tmpfile(fd: int) -> bool:
+    """True when a file without a name can be made here (O_TMPFILE, open(2))."""
+    try:
+        os.close(os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=fd))
+    except OSError:
+        return False
+    return True

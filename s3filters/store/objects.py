@@ -1,0 +1,292 @@
+"""Verbs on objects that exist: open, head, delete; and objects that are directories.
+
+A key that ends in ``/`` is a directory with an ETag, a key that does not is a file; the other
+kind under the same name is not there. Symbolic links are followed when read, and removed
+themselves when deleted. FIFOs, sockets and devices are not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from s3filters.store import errors, locks, metadata, parents, paths
+from s3filters.store.beneath import DIRECTORY, LOOK, READ
+from s3filters.store.metadata import Attributes, Record
+from s3filters.store.place import Check
+from s3filters.store.tree import Tree
+
+# On a directory object that was there before it became one: it stays when the object is deleted.
+FOUND = "user.s3filters.found"
+_ATTEMPTS = 64
+
+
+class Opened:
+    """An object opened for reading. Whoever has it closes it."""
+
+    __slots__ = ("fd", "record")
+
+    def __init__(self, fd: int, record: Record) -> None:
+        self.fd = fd
+        self.record = record
+
+    def close(self) -> None:
+        """Close the file; harmless the second time."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Yield the whole object in blocks of ``size`` bytes, the last one shorter."""
+        at, end = 0, self.record.size
+        while at < end:
+            block = os.pread(self.fd, min(size, end - at), at)
+            if not block:
+                raise errors.InternalError("The object became shorter while it was read.")
+            yield block
+            at += len(block)
+
+    def tags(self) -> dict[str, str] | None:
+        """Return the object's tags, None when it has none."""
+        try:
+            return metadata.tags_in(os.getxattr(self.fd, "user.X-Amz-Tagging")) or None
+        except OSError:
+            return None
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_object(tree: Tree, bucket: str, key: str, cached: bool) -> Opened:
+    """Open an object for reading.
+
+    :param cached: use only what is in memory, or raise WouldBlock
+
+    Raise NoSuchKey, NoSuchBucket, StoreError.
+    """
+    fd, record = tree.find(bucket, key, READ, cached)
+    return Opened(fd, record)
+
+
+def head(tree: Tree, bucket: str, key: str, cached: bool) -> Record:
+    """Return an object's record. Parameters and errors are those of ``open_object``."""
+    fd, record = tree.find(bucket, key, LOOK, cached)
+    os.close(fd)
+    return record
+
+
+# Deleting ----------------------------------------------------------------------------------------
+
+
+def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> Record | None:
+    """Delete an object and the directories that were there for it alone.
+
+    :param check: called with the current record, or None, under the key's lock; what it raises is
+        raised, and nothing has changed then
+
+    Return what was there, None when nothing was. Raise NoSuchBucket, StoreError.
+    """
+    try:
+        path = paths.path_of(bucket, key)
+        above, _, last = path.rpartition(b"/")
+        directory = tree.root.open(above, DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError, paths.ReservedName) as error:
+        return _was_absent(tree, bucket, key, check, error)
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    try:
+        record = _delete_in(tree, directory, last, (bucket, key, path), check)
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    finally:
+        os.close(directory)
+    if record is not None:
+        parents.prune(tree.root, above)
+    return record
+
+
+def _was_absent(
+    tree: Tree, bucket: str, key: str, check: Check | None, error: Exception
+) -> Record | None:
+    missing = tree.missing(bucket, key)
+    if isinstance(missing, errors.NoSuchBucket):
+        raise missing from error
+    if check is not None:
+        check(None)
+    return None
+
+
+def _delete_in(
+    tree: Tree, directory: int, last: bytes, whole: tuple[str, str, bytes], check: Check | None
+) -> Record | None:
+    bucket, key, path = whole
+    if _stat(directory, last) is None:
+        return _was_absent(tree, bucket, key, check, FileNotFoundError(key))
+    hidden = parents.open_hidden(tree.root, bucket.encode())
+    try:
+        with locks.hold(hidden, path):
+            found = _stat(directory, last)
+            record = None if found is None else _record(tree, directory, last, found, (bucket, key))
+            if check is not None:
+                check(record)
+            if found is None or not _remove(tree, directory, last, found, record):
+                return None
+            _step(tree, "removed")
+    finally:
+        os.close(hidden)
+    if tree.durability == "full":
+        os.fsync(directory)
+        _step(tree, "synced")
+    return record
+
+
+def _stat(directory: int, last: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(last, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _record(
+    tree: Tree, directory: int, last: bytes, found: os.stat_result, name: tuple[str, str]
+) -> Record | None:
+    """Return the object under a name, None when there is none of the key's kind."""
+    if stat.S_ISLNK(found.st_mode):
+        return tree.record_behind_link(*name)
+    record = tree.record_at(directory, os.fsdecode(last), found)
+    if record is not None and record.is_directory is not name[1].endswith("/"):
+        return None
+    return record
+
+
+def _remove(
+    tree: Tree, directory: int, last: bytes, found: os.stat_result, record: Record | None
+) -> bool:
+    """Take the name away, under its lock; False when there was nothing to take."""
+    if stat.S_ISLNK(found.st_mode):
+        if record is None and _leads_to_directory(directory, last):
+            return False
+        os.unlink(last, dir_fd=directory)
+        return True
+    if record is None:
+        return False
+    if record.is_directory:
+        _remove_directory(directory, last)
+    else:
+        os.unlink(last, dir_fd=directory)
+    return True
+
+
+def _leads_to_directory(directory: int, last: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(last, dir_fd=directory).st_mode)
+    except OSError:
+        return False
+
+
+def _remove_directory(directory: int, last: bytes) -> None:
+    """Remove a directory object; where objects are in it, or a person made it, its marks alone."""
+    fd = os.open(last, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        present = os.listxattr(fd)
+        if FOUND not in present:
+            try:
+                os.rmdir(last, dir_fd=directory)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            else:
+                return
+        # The ETag first: without it the directory is no object, whatever else it carries.
+        for name in ("user.etag", *metadata.NAMES, FOUND):
+            if name in present:
+                os.removexattr(fd, name)
+    finally:
+        os.close(fd)
+
+
+# Directory objects -------------------------------------------------------------------------------
+
+
+def put_directory(
+    tree: Tree, bucket: str, key: str, attributes: Attributes, check: Check | None
+) -> Record:
+    """Make a directory an object. One that is an object already gets the new attributes.
+
+    The ETag is set last, so a new one appears whole. Attributes of one that is replaced change
+    one by one: a directory cannot be exchanged as a file can while others use it.
+
+    Raise ObjectParentIsFile when a part of the key is a file, MetadataTooLarge, StoreError.
+    """
+    path = paths.path_of(bucket, key)
+    try:
+        for _ in range(_ATTEMPTS):
+            way = parents.open_way(tree.root, path)
+            try:
+                record = _mark_directory(tree, way, (bucket, path), attributes, check)
+                if record is not None:
+                    return record
+            except BaseException:
+                parents.prune(tree.root, path)
+                raise
+            finally:
+                way.close()
+    except FileNotFoundError as error:
+        raise tree.missing(bucket, key) from error
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    raise errors.SlowDown
+
+
+def _mark_directory(
+    tree: Tree,
+    way: parents.Way,
+    name: tuple[str, bytes],
+    attributes: Attributes,
+    check: Check | None,
+) -> Record | None:
+    """Write the attributes under the key's lock; None when the directory was pruned before."""
+    bucket, path = name
+    hidden = parents.open_hidden(tree.root, bucket.encode())
+    try:
+        with locks.hold(hidden, path):
+            found = os.fstat(way.fd)
+            if not found.st_nlink:
+                return None
+            current = tree.record(way.fd, found, "")
+            if check is not None:
+                check(current)
+            _write_marks(way.fd, attributes, current)
+    finally:
+        os.close(hidden)
+    if tree.durability == "full":
+        way.sync()
+        _step(tree, "synced")
+    return metadata.record_of(attributes, os.fstat(way.fd))
+
+
+def _write_marks(fd: int, attributes: Attributes, current: Record | None) -> None:
+    present = os.listxattr(fd)
+    wanted = metadata.encode(attributes, None)
+    if current is None and parents.MADE not in present:
+        wanted.insert(0, (FOUND, b"1"))
+    try:
+        for name, value in reversed(wanted):
+            os.setxattr(fd, name, value)
+    except OSError as error:
+        metadata.raise_too_large(fd, error)
+        raise
+    given = {name for name, _ in wanted}
+    for name in metadata.NAMES:
+        if name in present and name not in given:
+            os.removexattr(fd, name)
+
+
+def _step(tree: Tree, word: str) -> None:
+    if tree.trace is not None:
+        tree.trace(word)

@@ -1,0 +1,86 @@
+"""The store's verbs in one place: what a backend calls.
+
+All are plain blocking functions, safe to call from any thread; where they run is for the caller
+to say. Only those with ``cached=True`` are quick enough for an event loop: they use what is in
+memory or raise WouldBlock. ``local`` says whether that can ever work.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from s3filters.store import buckets as bucket_verbs
+from s3filters.store import objects, sweep
+from s3filters.store.buckets import BucketRecord, Buckets
+from s3filters.store.metadata import Attributes, Record
+from s3filters.store.objects import Opened
+from s3filters.store.place import Buffer, Check, Draft
+from s3filters.store.tree import Tree
+
+
+class Store(Tree):
+    """Buckets and objects in a folder; parameters are those of Tree."""
+
+    def buckets(self) -> list[BucketRecord]:
+        """Return all buckets, in byte order of their names."""
+        return self._bucket_records.all()
+
+    def bucket(self, name: str) -> BucketRecord:
+        """Return one bucket. Raise NoSuchBucket."""
+        return self._bucket_records.get(name)
+
+    @cached_property
+    def _bucket_records(self) -> Buckets:
+        return Buckets(self)
+
+    def create_bucket(self, name: str, owner: str) -> None:
+        """Make a bucket. Raise BucketAlreadyExists, StoreError."""
+        bucket_verbs.create(self, name, owner)
+
+    def delete_bucket(self, name: str) -> None:
+        """Delete an empty bucket. Raise NoSuchBucket, BucketNotEmpty, StoreError."""
+        bucket_verbs.delete(self, name)
+
+    def open(self, bucket: str, key: str, *, cached: bool = False) -> Opened:
+        """Open an object for reading; the caller closes it. Raise NoSuchKey, StoreError."""
+        return objects.open_object(self, bucket, key, cached)
+
+    def head(self, bucket: str, key: str, *, cached: bool = False) -> Record:
+        """Return an object's record. Raise NoSuchKey, StoreError."""
+        return objects.head(self, bucket, key, cached)
+
+    def draft(self, bucket: str, key: str) -> Draft:
+        """Begin to store an object; see Draft for the rest and for errors."""
+        return Draft(self, bucket, key)
+
+    def put_small(
+        self,
+        bucket: str,
+        key: str,
+        data: Buffer,
+        attributes: Attributes,
+        only_if_absent: bool = False,
+        check: Check | None = None,
+    ) -> Record:
+        """Store an object whose bytes are at hand. Parameters and errors: Draft and its commit."""
+        draft = Draft(self, bucket, key, brief=True)
+        try:
+            if data:
+                draft.write(data)
+            return draft.commit(attributes, only_if_absent=only_if_absent, check=check)
+        finally:
+            draft.discard()
+
+    def put_directory(
+        self, bucket: str, key: str, attributes: Attributes, check: Check | None = None
+    ) -> Record:
+        """Make a directory an object (``key`` ends in ``/``). Raise StoreError."""
+        return objects.put_directory(self, bucket, key, attributes, check)
+
+    def delete(self, bucket: str, key: str, check: Check | None = None) -> Record | None:
+        """Delete an object; return what it was, None when there was none. Raise StoreError."""
+        return objects.delete(self, bucket, key, check)
+
+    def sweep(self, age_s: float) -> int:
+        """Remove what crashes left behind more than ``age_s`` seconds ago; return how many."""
+        return sweep.sweep(self, age_s)

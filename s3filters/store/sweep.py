@@ -1,0 +1,112 @@
+"""Removes what a crash left behind: names that no request will ever ask for again.
+
+Only our own and Versity's names of files on their way are touched, only when they are older than
+the given age, and only when nobody holds a lock on them (a put without O_TMPFILE does, for as
+long as it takes). One sweep runs at a time on a machine; two at once on different machines do no
+harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+
+from s3filters.store import locks, paths
+from s3filters.store.beneath import DIRECTORY
+from s3filters.store.tree import Tree
+
+# Ours, and Versity's: sha256 of the key, then random digits.
+_ON_ITS_WAY = re.compile(r"put\.[0-9a-f]{16}\Z|[0-9a-f]{64}\.[0-9]+\Z")
+
+
+def sweep(tree: Tree, age_s: float) -> int:
+    """Remove stale names in all buckets; return how many. Raise OSError."""
+    root = os.open(".", DIRECTORY.flags, dir_fd=tree.root.fd)
+    try:
+        if not _is_ours_alone(root):
+            return 0
+        count = _sweep_new_buckets(root, age_s)
+        with os.scandir(root) as entries:
+            buckets = [e.name for e in entries if paths.is_bucket(e.name)]
+        for bucket in buckets:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                hidden = tree.root.open(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
+                try:
+                    count += sweep_hidden(hidden, age_s)
+                finally:
+                    os.close(hidden)
+        return count
+    finally:
+        os.close(root)
+
+
+def _is_ours_alone(root: int) -> bool:
+    """Lock the root for this sweep; False when another sweep has it."""
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # NFS has no locks on directories; two sweeps do no harm
+    return True
+
+
+def _sweep_new_buckets(root: int, age_s: float) -> int:
+    """Remove buckets that got no name: they are empty, so rmdir does it."""
+    count = 0
+    for name in _old_names(root, age_s):
+        if paths.is_reserved(name):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=root)
+                count += 1
+    return count
+
+
+def sweep_hidden(hidden: int, age_s: float) -> int:
+    """Remove stale files on their way from an open ``.sgwtmp``; return how many."""
+    count = 0
+    for name in _old_names(hidden, age_s):
+        if _ON_ITS_WAY.match(name):
+            with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
+                if free:
+                    os.unlink(name, dir_fd=hidden)
+                    count += 1
+    return count
+
+
+def remove_locks(hidden: int) -> None:
+    """Remove the lock files that nobody holds; each under its own lock, see ``locks``."""
+    with os.scandir(hidden) as entries:
+        names = [e.name for e in entries if e.name.startswith(locks.PREFIX)]
+    for name in names:
+        with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
+            if free:
+                os.unlink(name, dir_fd=hidden)
+
+
+@contextlib.contextmanager
+def _locked(hidden: int, name: str) -> Iterator[bool]:
+    """Try to lock a file; say whether that worked, and whether it is a file at all."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(name, flags, dir_fd=hidden)
+    try:
+        yield stat.S_ISREG(os.fstat(fd).st_mode) and locks.is_free(fd)
+    finally:
+        os.close(fd)
+
+
+def _old_names(directory: int, age_s: float) -> list[str]:
+    """Names whose inode has not changed for so long (ctime: a link made now counts as a change)."""
+    limit_ns = time.time_ns() - int(age_s * 1e9)
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_ctime_ns < limit_ns:
+                    found.append(entry.name)
+    return found

@@ -1,0 +1,150 @@
+"""The tree that all verbs work on: the root held open, and what is known about it.
+
+Nothing here changes a file. ``record`` is how every verb, and a listing, comes from a stat to a
+Record.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from s3filters.store import errors, filesystem, metadata, paths
+from s3filters.store.beneath import DIRECTORY, LOOK, READ, Kind, Root
+from s3filters.store.errors import WouldBlock
+from s3filters.store.known import Known
+from s3filters.store.metadata import Record
+from s3filters.store.names import NameCache
+
+DURABILITIES = ("full", "data", "none")
+
+
+class Tree:
+    """A storage root.
+
+    :param path: the directory whose sub-directories are the buckets
+    :param durability: what a verb has made sure of when it returns, see ``place``
+    :param local: whether inodes change on this machine alone; None asks the file system
+    :param symlinks_outside: reading follows symbolic links out of the root
+    :param records: how many Records to remember
+    :param trace: called with a word at each step of a change, for crash tests
+
+    Raise OSError when the root cannot be opened, filesystem.Unsuitable when it cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: str = "full",
+        local: bool | None = None,
+        symlinks_outside: bool = False,
+        records: int = 20_000,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        if durability not in DURABILITIES:
+            raise ValueError(f"durability is one of {', '.join(DURABILITIES)}, not {durability}")
+        self.root = Root(path, outside=symlinks_outside)
+        found = filesystem.inspect(self.root.fd, self.root.path)
+        self.local = found.local if local is None else local
+        self.tmpfile = found.tmpfile
+        self.durability = durability
+        self.trace = trace
+        self.known = Known(records if self.local else 0)
+        self.names = NameCache(local=self.local)  # of directories, for listings
+
+    def close(self) -> None:
+        """Close the root; no verb may be called after this."""
+        os.close(self.root.fd)
+
+    def record(self, target: int | str, found: os.stat_result, name: str) -> Record | None:
+        """Return the record of an inode that was just stat'ed; None where it is no object.
+
+        :param target: see ``metadata.read``
+        :param name: last component of the key
+
+        Raise OSError.
+        """
+        record = self.known.get(found)
+        if record is None:
+            began_ns = time.time_ns()
+            record = metadata.read(target, found, name)
+            # A foreign file's type comes from its name, and a second hard link has another one.
+            if record is not None and (found.st_nlink == 1 or record.is_directory):
+                self.known.keep(record, began_ns)
+        return record
+
+    def record_at(self, directory: int, name: str, found: os.stat_result) -> Record | None:
+        """Return the record of a name in an open directory; links are not followed."""
+        return self.record(f"/proc/self/fd/{directory}/{name}", found, name)
+
+    def record_behind_link(self, bucket: str, key: str) -> Record | None:
+        """Return the object that a symbolic link leads to, None when it leads to none."""
+        try:
+            fd, record = self.find(bucket, key, LOOK)
+        except (errors.NoSuchKey, errors.AccessDenied):
+            return None
+        os.close(fd)
+        return record
+
+    def find(self, bucket: str, key: str, kind: Kind, cached: bool = False) -> tuple[int, Record]:
+        """Return an object opened as ``kind`` says, and its record; the caller closes it.
+
+        :param cached: use only what is in memory, or raise WouldBlock
+
+        Raise NoSuchKey, NoSuchBucket, StoreError.
+        """
+        try:
+            path = paths.path_of(bucket, key)
+        except paths.ReservedName as error:
+            raise self.missing(bucket, key) from error
+        fd = self._open(path, bucket, key, kind, cached)
+        try:
+            found = os.fstat(fd)
+            record = self.known.get(found)
+            if record is None:
+                if cached:
+                    raise WouldBlock
+                target = fd if kind is READ else f"/proc/self/fd/{fd}"
+                record = self.record(target, found, key.rpartition("/")[2])
+            if record is None or record.is_directory is not (key[-1:] == "/"):
+                raise self.missing(bucket, key)
+        except BaseException as error:
+            os.close(fd)
+            if isinstance(error, OSError):
+                raise errors.from_os(error, f"{bucket}/{key}") from error
+            raise
+        return fd, record
+
+    def _open(self, path: bytes, bucket: str, key: str, kind: Kind, cached: bool) -> int:
+        root = self.root
+        try:
+            if not cached:
+                return root.open(path, kind)
+            if not self.local or not root.can_cached:
+                raise WouldBlock
+            return root.open_cached(path, kind)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self.missing(bucket, key) from error
+        except BlockingIOError as error:
+            raise WouldBlock from error
+        except OSError as error:
+            raise errors.from_os(error, f"{bucket}/{key}") from error
+
+    def missing(self, bucket: str, key: str) -> errors.StoreError:
+        """Return the error for a key that is not there: the bucket may be what is missing."""
+        try:
+            os.close(self.root.open(paths.bucket_path(bucket), LOOK))
+        except OSError:
+            return errors.NoSuchBucket(BucketName=bucket)
+        return errors.NoSuchKey(Key=key)
+
+    def open_bucket(self, bucket: str, kind: Kind = DIRECTORY) -> int:
+        """Return a descriptor of the bucket's directory. Raise NoSuchBucket, StoreError."""
+        try:
+            return self.root.open(paths.bucket_path(bucket), kind)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise errors.NoSuchBucket(BucketName=bucket) from error
+        except OSError as error:
+            raise errors.from_os(error, bucket) from error
