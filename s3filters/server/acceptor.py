@@ -21,6 +21,7 @@ from s3filters.server.service import Service
 BATCH = 32  # connections taken before the others get a turn
 ANSWER_SECONDS = 0.005  # how long a worker that was rung may take, before the ringer does it
 EXHAUSTED_SECONDS = 0.25  # without descriptors or memory: until the next try
+IDLE_SECONDS = 1.0  # a connection idle for so long gives way to a new one when the worker is full
 ABSENT = -1  # on the board: takes no connections
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -81,12 +82,13 @@ class Acceptor:
         self._slot = slot
         self._peers = peers
         self._watching = False
+        self._stopped = False
         self._warned = False
         self.resume()
 
     def resume(self) -> None:
         """Accept, if not doing so already."""
-        if not self._watching:
+        if not self._watching and not self._stopped:
             self._watching = True
             self._hub.watch(
                 self._listener.fileno(),
@@ -94,8 +96,12 @@ class Acceptor:
                 select.EPOLLIN | select.EPOLLEXCLUSIVE,
             )
 
-    def pause(self) -> None:
-        """Leave new connections to the others, or to the queue."""
+    def stop(self) -> None:
+        """Accept nothing any more."""
+        self._stopped = True
+        self._unwatch()
+
+    def _unwatch(self) -> None:
         if self._watching:
             self._watching = False
             self._hub.unwatch(self._listener.fileno())
@@ -126,7 +132,7 @@ class Acceptor:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._rest(error)
+                self._starve(error)
                 return False
             return True  # that connection ended before it was accepted: accept(2), "Error handling"
         sock.setblocking(False)
@@ -143,17 +149,20 @@ class Acceptor:
         self.accept(regardless=True)
 
     def _make_room(self) -> None:
-        """The worker is full: end a connection that only idles, or wait until one ends."""
-        if self._service.close_idlest(1.0):
+        """The worker is full: end a connection that only idles, or leave it to the others."""
+        if self._service.close_idlest(IDLE_SECONDS):
             self._hub.later(0, self.accept)
         else:
-            self.pause()
             self._board.write(self._slot, ABSENT)
+            self._rest(IDLE_SECONDS)
 
-    def _rest(self, error: OSError) -> None:
+    def _starve(self, error: OSError) -> None:
         """Out of descriptors or memory: trying again at once would only burn the processor."""
         if not self._warned:
             self._warned = True
             log.error("cannot accept connections: %s", error.strerror)
-        self.pause()
-        self._hub.later(EXHAUSTED_SECONDS, self._service.on_forget)
+        self._rest(EXHAUSTED_SECONDS)
+
+    def _rest(self, seconds: float) -> None:
+        self._unwatch()
+        self._hub.later(seconds, self.resume)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s3filters.server import files
+from s3filters.server.head import Environ
 from s3filters.server.input import Input
 from s3filters.server.reply import BadReply, Head, Headers
 from s3filters.server.stream import Stream
+
+if TYPE_CHECKING:
+    from s3filters.server.service import Service
 
 DRAIN_LIMIT = 64 << 10  # bytes of an unread body that are dropped to keep the connection
 JOINED = 256 << 10  # bytes of body that are copied to go out together with the head
@@ -32,16 +36,17 @@ class Answer:
     """
 
     __slots__ = (
-        "_chunked", "_head", "_input", "_is_head", "_left", "_modern", "_stream", "_timeout",
-        "begun", "gone", "persistent",
+        "_chunked", "_head", "_input", "_is_head", "_left", "_modern", "_service", "_stream",
+        "_timeout", "begun", "gone", "persistent",
     )  # fmt: skip
 
     def __init__(
-        self, stream: Stream, environ: dict[str, Any], body: Input, persistent: bool, timeout: float
+        self, service: Service, stream: Stream, environ: Environ, body: Input, persistent: bool
     ) -> None:
+        self._service = service
         self._stream = stream
         self._input = body
-        self._timeout = timeout
+        self._timeout = service.options.write_timeout
         self._is_head = environ["REQUEST_METHOD"] == "HEAD"
         self._modern = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
         self._head: Head | None = None
@@ -64,15 +69,12 @@ class Answer:
         self._head = Head(status, headers)
         return self._write
 
-    def send(self, result: Iterable[bytes], buffer: memoryview) -> None:
-        """Send all that the app returned. Raise Broken, BadReply, OSError, or what the app raises.
-
-        :param buffer: room that nobody else uses until the next wait
-        """
+    def send(self, result: Iterable[bytes]) -> None:
+        """Send all that the app returned. Raise Broken, BadReply, OSError, or what the app raises."""
         if type(result) is list or type(result) is tuple:
             self._send_whole(b"".join(result))
         elif hasattr(result, "fileno") and hasattr(result, "offset") and hasattr(result, "count"):
-            self._send_file(result, buffer)
+            self._send_file(result)
         else:
             self._send_parts(result)
 
@@ -93,7 +95,7 @@ class Answer:
             self._transmit(lead, socket.MSG_MORE)
             self._transmit(body)
 
-    def _send_file(self, body: Any, buffer: memoryview) -> None:
+    def _send_file(self, body: Any) -> None:
         lead = self._lead(body.count)
         if not self._sends_body():
             self._transmit(lead)
@@ -101,7 +103,7 @@ class Answer:
         if body.count != self._left:
             raise BadReply(f"{body.count} bytes of a file are not the length announced")
         try:
-            files.send_file(self._stream, lead, body, buffer, self._timeout)
+            files.send_file(self._stream, lead, body, self._service.view, self._timeout)
         except files.ShortFile as error:
             raise Broken("the file is shorter than it was") from error
         except (ConnectionError, TimeoutError):
@@ -171,7 +173,7 @@ class Answer:
                 more = "Transfer-Encoding: chunked\r\n"
             else:
                 self.persistent = False
-        if head.closes or not self._input.can_drain(DRAIN_LIMIT):
+        if head.closes or self._service.draining or not self._input.can_drain(DRAIN_LIMIT):
             self.persistent = False
             self._input.forget_expectation()
         if not self.persistent:

@@ -150,15 +150,11 @@ class Connection:
 
     def _call(self, environ: Environ) -> bool:
         """Let the app answer; False when the connection has ended with it. Raise OSError."""
-        service = self._service
-        persistent = self._persistent and not service.draining
-        answer = Answer(
-            self.stream, environ, self._input, persistent, service.options.write_timeout
-        )
+        answer = Answer(self._service, self.stream, environ, self._input, self._persistent)
         result: Iterable[bytes] = ()
         try:
-            result = service.app(environ, answer.start)
-            answer.send(result, service.view)
+            result = self._service.app(environ, answer.start)
+            answer.send(result)
         except BaseException as error:  # noqa: BLE001  whatever the app did, the client hears of it
             self._fail(environ, answer, error)
             return False

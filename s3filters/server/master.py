@@ -2,10 +2,11 @@
 
 It serves nothing and loads nothing. A worker that dies is replaced, later and later when new ones
 die at once. SIGHUP starts a whole new generation, which reads configuration and credentials anew.
-Only when all of it serves are the old ones told to retire, so what cannot be loaded changes nothing. SIGTERM and SIGINT stop all; a second one does not wait.
+Only when all of it serves are the old ones told to retire: what cannot be loaded changes nothing.
+SIGTERM and SIGINT stop all; a second one does not wait.
 
-Workers hold the reading end of a pipe whose writing end is the master's alone: its death, however it
-comes, ends them.
+Workers hold the reading end of a pipe whose writing end is the master's alone: its death, however
+it comes, ends them.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class _Job:
             self.result = self.function(*self.args)
         except BaseException as error:  # noqa: BLE001  wait() raises it where it was asked for
             self.error = error
+        self.done = True
 
     def wait(self) -> Any:
         """Return the result or raise the error; other green threads run meanwhile."""
@@ -86,11 +87,12 @@ class Pool:
     def __init__(self, hub: Hub, threads: int) -> None:
         self._hub = hub
         self._owner = threading.get_ident()
-        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._finished: deque[_Job] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._rung = False
         hub.watch(self._bell, self._on_bell, select.EPOLLIN)
+        self._threads = threads
         for number in range(threads):
             threading.Thread(target=self._work, name=f"offload-{number}", daemon=True).start()
 
@@ -110,6 +112,11 @@ class Pool:
         self._queue.put(job)
         return job
 
+    def stop(self) -> None:
+        """Let the threads end after what is queued."""
+        for _ in range(self._threads):
+            self._queue.put(None)
+
     def _may_block(self) -> bool:
         return threading.get_ident() != self._owner or getcurrent() is self._hub.greenlet
 
@@ -125,8 +132,7 @@ class Pool:
     def _work(self) -> None:
         get = self._queue.get
         finish = self._finished.append
-        while True:
-            job = get()
+        while (job := get()) is not None:
             job.run()
             finish(job)
             if not self._rung:
@@ -140,7 +146,6 @@ class Pool:
         self._rung = False  # before the look: whoever finishes from here on rings again
         finished = self._finished
         while finished:
-            job = finished.popleft()
-            job.done = True
-            if job.waiter is not None:
-                job.waiter.switch()
+            waiter = finished.popleft().waiter
+            if waiter is not None:
+                waiter.switch()

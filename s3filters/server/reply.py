@@ -1,8 +1,8 @@
 """The head of an answer, as the app gave it: header names keep their case and order.
 
 The server adds only what HTTP wants of it: Date, Server, Connection and the framing of the body. A
-header that would break out of its line never leaves (``BadReply``), nor do the hop-by-hop ones: they
-are the server's own, RFC 9110, section 7.6.1.
+header that would break out of its line never leaves (``BadReply``), nor do the hop-by-hop ones, the
+server's own: RFC 9110, section 7.6.1.
 """
 
 from __future__ import annotations

@@ -86,9 +86,12 @@ class Service:
         """Make each answer its connection's last; idle connections end after ``linger`` seconds."""
         self.draining = True
         self.idle_timeout = linger
-        if not linger:
-            self.stopping = True
-        latest = monotonic() + linger
+        self.stopping |= not linger
+        self.hurry_idle()
+
+    def hurry_idle(self) -> None:
+        """Let no idle connection wait longer than one that becomes idle now."""
+        latest = monotonic() + self.idle_timeout
         for connection in list(self.connections):
             if connection.idle:
                 self._expire_by(connection, latest)

@@ -65,7 +65,7 @@ class Stream:
             self._wait(READABLE, timeout)
 
     def send(self, data: bytes | memoryview, timeout: float, flags: int = 0) -> None:
-        """Send all of it. Raise TimeoutError when the peer takes nothing for ``timeout`` seconds."""
+        """Send all of it. Raise TimeoutError when the peer takes nothing for so many seconds."""
         try:
             sent = self.sock.send(data, flags)
         except BlockingIOError:

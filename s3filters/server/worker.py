@@ -127,12 +127,14 @@ class Worker:
     def _leave(self, linger: float) -> None:
         self._place.board.write(self._place.slot, ABSENT)
         for acceptor in self._acceptors:
-            acceptor.pause()
+            acceptor.stop()
         self._service.drain(linger)
         self._hub.later(self._options.drain_timeout, self._finish)
         self._wait_for_last()
 
     def _wait_for_last(self) -> None:
+        if self._service.stopping:
+            self._service.hurry_idle()
         if self._service.connections:
             self._hub.later(DRAIN_TICK, self._wait_for_last)
         else:
