@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
-import s3filters
+import s3filters  # noqa: E402
 
 project = "s3filters"
 copyright = "the s3filters authors"

@@ -54,7 +54,7 @@ class Configuration:
             return self._loader().get_app(global_conf=self._flags)
 
     def server(self) -> Any:
-        """Return PasteDeploy's context of ``[server:main]``: ``.object``, ``.local_conf``, ``.create()``."""
+        """Return PasteDeploy's context of ``[server:main]``, with its factory in ``.object``."""
         with self._mistakes():
             return self._loader().server_context(global_conf=self._flags)
 
@@ -75,12 +75,14 @@ class Configuration:
         )
 
     def check_default(self) -> None:
-        """Warn of names in ``[DEFAULT]`` that no filter shares: most often a slip of the keyboard."""
+        """Warn of names in ``[DEFAULT]`` that no filter shares: a slip of the keyboard."""
         names = shared()
         for name in self._written().get("DEFAULT", ()):
             if name not in names:
                 known = ", ".join(sorted(names))
-                LOG.warning("[DEFAULT] %s is no option that filters share; these are: %s", name, known)
+                LOG.warning(
+                    "[DEFAULT] %s is no option that filters share; these are: %s", name, known
+                )
 
     def _loader(self) -> ConfigLoader:
         written = self._written()
@@ -106,7 +108,8 @@ class Configuration:
             for name in names:
                 if section != "DEFAULT" and name in above:
                     raise UsageError(
-                        f"{self.path}: [{section}] {name} belongs to [DEFAULT], where all filters see it"
+                        f"{self.path}: [{section}] {name} belongs to [DEFAULT],"
+                        " where all filters see it"
                     )
 
     @contextmanager
@@ -125,5 +128,3 @@ def one_line(path: Path, error: BaseException) -> str:
         return f"{error.filename or path}: {error.strerror}"
     words = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
     return words if str(path) in words else f"{path}: {words}"
-
-

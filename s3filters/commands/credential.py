@@ -10,7 +10,6 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from s3filters.commands.errors import CommandError
@@ -36,8 +35,7 @@ def declare(commands: Any) -> None:
         action.add_argument(
             "--credentials",
             metavar="FILE",
-            type=Path,
-            default=Path(shared()["credentials"].default),
+            default=shared()["credentials"].default,
             help="the file (default: %(default)s)",
         )
         action.set_defaults(run=run)
@@ -55,7 +53,7 @@ def add(arguments: argparse.Namespace) -> int:
     print("Adding new credential...")
     try:
         entry = keyfile.add(
-            str(arguments.credentials),
+            arguments.credentials,
             arguments.access_key,
             arguments.secret_key,
             arguments.description,
@@ -73,7 +71,7 @@ def generate(arguments: argparse.Namespace) -> int:
     """Add a random pair and show it."""
     print("Generating new random credential...")
     try:
-        entry = keyfile.generate(str(arguments.credentials), arguments.description)
+        entry = keyfile.generate(arguments.credentials, arguments.description)
     except OSError as error:
         raise _refused(arguments.credentials, error) from error
     print(
@@ -90,7 +88,7 @@ def show(arguments: argparse.Namespace) -> int:
     """List the pairs, without their secrets unless asked for."""
     print("Listing all credentials...")
     try:
-        entries = keyfile.read(str(arguments.credentials))
+        entries = keyfile.read(arguments.credentials)
     except OSError as error:
         raise _refused(arguments.credentials, error) from error
     if not entries:
@@ -119,5 +117,5 @@ def _described(number: int, entry: Entry, show_secrets: bool) -> Iterator[str]:
         yield f"  Description: {entry.description}"
 
 
-def _refused(path: Path, error: OSError) -> CommandError:
+def _refused(path: str, error: OSError) -> CommandError:
     return CommandError(f"credentials {path}: {error.strerror}")

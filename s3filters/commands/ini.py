@@ -1,8 +1,8 @@
 """The ini that shows every option: ``s3filters ini``, ``etc/s3filters.ini``.
 
-It is rendered from the option dataclasses of the default pipeline, so that an option's name, default
-and words stand once, in the code. The file beside this module is what was rendered last, and what
-``s3filters serve`` runs without ``--conf``; a test keeps the two equal.
+It is rendered from the option dataclasses of the default pipeline, so that an option's name,
+default and words stand once, in the code. The file beside this module is what was rendered last,
+and what ``s3filters serve`` runs without ``--conf``; a test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def declare(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "ini",
         help="print the default ini, every option commented at its default",
-        description="Print the default ini: the pipeline, and every option commented at its default.",
+        description="Print the default ini, with every option commented at its default.",
     )
     parser.set_defaults(run=run)
 
@@ -58,9 +58,12 @@ def sections() -> Iterator[tuple[str, str, type[Any]]]:
 
 
 def shared() -> dict[str, dataclasses.Field[Any]]:
-    """Return the options of ``[DEFAULT]``, by name: those that any section's class shares."""
+    """Return the options of ``[DEFAULT]``, by name: those that any section's class shares.
+
+    What matters most stands at the end of the pipeline, so this goes from there upwards.
+    """
     found: dict[str, dataclasses.Field[Any]] = {}
-    for _section, _use, cls in sections():
+    for _section, _use, cls in reversed(list(sections())):
         for field in dataclasses.fields(cls):
             if field.metadata["shared"]:
                 found.setdefault(field.name, field)
@@ -83,9 +86,7 @@ def _section(name: str, lines: list[str], fields: list[dataclasses.Field[Any]]) 
 
 
 def _words(field: dataclasses.Field[Any]) -> list[str]:
-    return textwrap.wrap(
-        field.metadata["doc"], 100, initial_indent="# ", subsequent_indent="# "
-    )
+    return textwrap.wrap(field.metadata["doc"], 100, initial_indent="# ", subsequent_indent="# ")
 
 
 def _commented(field: dataclasses.Field[Any]) -> str:

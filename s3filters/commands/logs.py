@@ -1,7 +1,7 @@
 """The daemon's log: lines on stderr, each with the id of the request that it is about.
 
-The client got the same id as ``x-amz-request-id``; ``-`` stands where there is no request. The access log is
-another thing, and the filter ``catch_errors``'.
+The client got the same id as ``x-amz-request-id``; ``-`` stands where there is no request. The
+access log is another thing, and the filter ``catch_errors``'.
 """
 
 from __future__ import annotations

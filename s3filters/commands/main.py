@@ -1,4 +1,4 @@
-"""The command ``s3filters``: finds the sub-command, prints its error as one line, gives the exit code."""
+"""The command ``s3filters``: runs a sub-command; its error is one line and an exit code."""
 
 from __future__ import annotations
 
