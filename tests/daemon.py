@@ -178,7 +178,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 def _environ(more: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without the keys that would stand above the credentials file."""
-    base = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "S3_"))}
+    base = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "S3_", "CURVINE_"))}
     repository = str(Path(__file__).resolve().parent.parent)
     base["PYTHONPATH"] = os.pathsep.join(p for p in (repository, base.get("PYTHONPATH")) if p)
     return {**base, **more}

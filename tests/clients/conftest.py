@@ -57,7 +57,7 @@ def scenes(
         if (name, scheme) not in dialled:
             daemon = daemons(scheme)
             client = BY_NAME[name].dial(daemon, tmp_path_factory.mktemp("home"))
-            bucket = f"b-{name.replace('.', '-')}"
+            bucket = f"bkt-{name.replace('.', '-')}"
             with daemon.connect() as connection:
                 assert connection.ask("PUT", f"/{bucket}").status == 200
             dialled[name, scheme] = Scene(name, client, daemon, bucket)

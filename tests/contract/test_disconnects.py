@@ -25,8 +25,8 @@ PATIENCE_S = 10.0
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with running(tmp_path_factory.mktemp("root")) as started:
         with started.connect() as connection:
-            assert connection.ask("PUT", "/b").status == 200
-            assert connection.ask("PUT", "/b/old", b"old").status == 200
+            assert connection.ask("PUT", "/bkt").status == 200
+            assert connection.ask("PUT", "/bkt/old", b"old").status == 200
         yield started
 
 
@@ -44,7 +44,7 @@ def with_bytes(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-@pytest.mark.parametrize("target", ["/b/new", "/b/old", "/b/deep/er/new"])
+@pytest.mark.parametrize("target", ["/bkt/new", "/bkt/old", "/bkt/deep/er/new"])
 def test_a_client_that_goes_away_in_its_body_leaves_nothing(
     daemon: Daemon, target: str, reset: bool
 ) -> None:
@@ -62,17 +62,17 @@ def test_a_client_that_goes_away_in_its_body_leaves_nothing(
     while descriptors(daemon) > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert descriptors(daemon) <= before
-    assert with_bytes(daemon.root) == ["b/old"]
-    assert not (daemon.root / "b/deep").exists()
+    assert with_bytes(daemon.root) == ["bkt/old"]
+    assert not (daemon.root / "bkt/deep").exists()
     with daemon.connect() as connection:
-        assert connection.ask("GET", "/b/old").body == b"old"
-        assert connection.ask("GET", "/b/new").status == 404
+        assert connection.ask("GET", "/bkt/old").body == b"old"
+        assert connection.ask("GET", "/bkt/new").status == 404
     assert "Traceback" not in daemon.words()
 
 
 def test_a_body_shorter_than_announced_is_incomplete_body(daemon: Daemon) -> None:
     raw = RawConnection(daemon.port)
-    data = raw.request("PUT", "/b/short", b"x" * 100)
+    data = raw.request("PUT", "/bkt/short", b"x" * 100)
     raw.socket.sendall(data[:-1])
     raw.socket.shutdown(socket.SHUT_WR)
     answer = raw.answer("PUT")

@@ -32,14 +32,14 @@ OLD = b"the object that was there before"
 def serving(root: Path, **options: object) -> Iterator[tuple[Daemon, Connection]]:
     """A daemon over a folder with one bucket and one object in it."""
     with running(root, durability="full", **options) as daemon, daemon.connect() as connection:  # type: ignore[arg-type]
-        assert connection.ask("PUT", "/b").status == 200
-        assert connection.ask("PUT", "/b/old", OLD).status == 200
+        assert connection.ask("PUT", "/bkt").status == 200
+        assert connection.ask("PUT", "/bkt/old", OLD).status == 200
         yield daemon, connection
 
 
 def left(root: Path) -> dict[str, int]:
     """Every file with bytes in it, and every file that has a name outside ``.sgwtmp``."""
-    files = [path for path in (root / "b").rglob("*") if path.is_file()]
+    files = [path for path in (root / "bkt").rglob("*") if path.is_file()]
     sizes = {str(path.relative_to(root)): path.stat().st_size for path in files}
     return {name: size for name, size in sizes.items() if size or ".sgwtmp" not in name}
 
@@ -47,9 +47,9 @@ def left(root: Path) -> dict[str, int]:
 def refused(answer: Answer, status: int, code: str, daemon: Daemon) -> None:
     """The answer is this error, and the daemon took it calmly: old object there, nothing new."""
     assert (answer.status, answer.code) == (status, code), answer.body
-    assert left(daemon.root) == {"b/old": len(OLD)}
+    assert left(daemon.root) == {"bkt/old": len(OLD)}
     with daemon.connect() as connection:
-        assert connection.ask("GET", "/b/old").body == OLD
+        assert connection.ask("GET", "/bkt/old").body == OLD
     assert "Traceback" not in daemon.words()
 
 
@@ -64,11 +64,11 @@ def test_a_full_file_system_gives_insufficient_storage_and_keeps_nothing(kind: s
         )
         with root as where, serving(where) as (daemon, connection):
             free = os.statvfs(where).f_bfree
-            for target in ("/b/new", "/b/old", "/b/deep/er/new"):
+            for target in ("/bkt/new", "/bkt/old", "/bkt/deep/er/new"):
                 refused(connection.ask("PUT", target, BIG), 507, "InsufficientStorage", daemon)
             run("sync")
             assert os.statvfs(where).f_bfree >= free - 64
-            assert connection.ask("PUT", "/b/small", b"fits").status == 200
+            assert connection.ask("PUT", "/bkt/small", b"fits").status == 200
 
 
 def test_no_inodes_left_gives_insufficient_storage() -> None:
@@ -78,14 +78,14 @@ def test_no_inodes_left_gives_insufficient_storage() -> None:
         mounted(base / "root", "-t", "tmpfs", "-o", "size=12m,nr_inodes=24", "lab") as where,
         serving(where) as (daemon, connection),
     ):
-        answers = [connection.ask("PUT", f"/b/n{number}", b"x") for number in range(30)]
+        answers = [connection.ask("PUT", f"/bkt/n{number}", b"x") for number in range(30)]
         failed = [number for number, answer in enumerate(answers) if answer.status != 200]
         assert failed
         assert {(answers[n].status, answers[n].code) for n in failed} == {
             (507, "InsufficientStorage")
         }
-        kept = {f"b/n{number}": 1 for number in range(30) if number not in failed}
-        assert left(where) == {"b/old": len(OLD), **kept}
+        kept = {f"bkt/n{number}": 1 for number in range(30) if number not in failed}
+        assert left(where) == {"bkt/old": len(OLD), **kept}
         assert "Traceback" not in daemon.words()
 
 
@@ -96,10 +96,10 @@ def test_a_quota_gives_quota_exceeded_and_keeps_nothing() -> None:
         run("btrfs", "subvolume", "create", str(top / "root"))
         run("btrfs", "qgroup", "limit", "8M", str(top / "root"))
         with serving(top / "root") as (daemon, connection):
-            for target in ("/b/new", "/b/old"):
+            for target in ("/bkt/new", "/bkt/old"):
                 refused(connection.ask("PUT", target, BIG), 403, "QuotaExceeded", daemon)
             run("sync")
-            assert connection.ask("PUT", "/b/small", b"fits").status == 200
+            assert connection.ask("PUT", "/bkt/small", b"fits").status == 200
 
 
 def test_a_read_only_file_system_refuses_writes_and_serves_reads() -> None:
@@ -111,18 +111,18 @@ def test_a_read_only_file_system_refuses_writes_and_serves_reads() -> None:
     ):
         run("mount", "-o", "remount,ro", str(where))
         asked = [
-            connection.ask("PUT", "/b/new", b"x"),
-            connection.ask("PUT", "/b/old", b"x"),
-            connection.ask("PUT", "/b/directory/"),
-            connection.ask("DELETE", "/b/old"),
+            connection.ask("PUT", "/bkt/new", b"x"),
+            connection.ask("PUT", "/bkt/old", b"x"),
+            connection.ask("PUT", "/bkt/directory/"),
+            connection.ask("DELETE", "/bkt/old"),
             connection.ask("PUT", "/bucket"),
-            connection.ask("DELETE", "/b"),
+            connection.ask("DELETE", "/bkt"),
         ]
         for answer in asked[:5]:
             refused(answer, 405, "MethodNotAllowed", daemon)
         assert asked[5].code in {"BucketNotEmpty", "MethodNotAllowed"}
         run("mount", "-o", "remount,rw", str(where))
-        assert connection.ask("PUT", "/b/old", b"again").status == 200
+        assert connection.ask("PUT", "/bkt/old", b"again").status == 200
 
 
 def test_a_broken_file_system_gives_internal_error_and_the_daemon_lives() -> None:
@@ -135,7 +135,7 @@ def test_a_broken_file_system_gives_internal_error_and_the_daemon_lives() -> Non
         broken = os.open(where, os.O_RDONLY)
         fcntl.ioctl(broken, XFS_IOC_GOINGDOWN, struct.pack("I", NO_LOG_FLUSH))
         os.close(broken)
-        for method, target in (("PUT", "/b/new"), ("PUT", "/b/old"), ("DELETE", "/b/old")):
+        for method, target in (("PUT", "/bkt/new"), ("PUT", "/bkt/old"), ("DELETE", "/bkt/old")):
             answer = connection.ask(method, target, b"x" if method == "PUT" else b"")
             assert (answer.status, answer.code) == (500, "InternalError"), answer.body
         assert connection.ask("GET", "/healthz").status == 200
@@ -154,7 +154,7 @@ def test_a_late_write_error_is_never_acknowledged() -> None:
         with suppress(OSError), (memory / "filler").open("wb") as filler:
             while filler.write(bytes(4096)):
                 filler.flush()
-        answer = connection.ask("PUT", "/b/new", BIG)
+        answer = connection.ask("PUT", "/bkt/new", BIG)
         assert answer.status in (405, 500, 507), answer.body
         assert daemon.process.poll() is None
         (memory / "filler").unlink()
@@ -169,8 +169,8 @@ def test_running_out_of_descriptors_gives_slow_down_and_ends_when_they_are_back(
         idle: list[RawConnection] = []
         for _ in range(120):
             idle.append(RawConnection(daemon.port, 5))
-        answers = [connection.ask("GET", "/b/old") for _ in range(5)]
-        answers += [connection.ask("PUT", "/b/new", b"x") for _ in range(5)]
+        answers = [connection.ask("GET", "/bkt/old") for _ in range(5)]
+        answers += [connection.ask("PUT", "/bkt/new", b"x") for _ in range(5)]
         for answer in answers:
             if answer.status != 200:
                 assert (answer.status, answer.code) == (503, "SlowDown")
@@ -185,6 +185,6 @@ def wait_until_served(daemon: Daemon) -> None:
     """New connections are taken again."""
     for _attempt in range(10):
         with suppress(socket.timeout, ConnectionError), daemon.connect(3) as connection:
-            assert connection.ask("PUT", "/b/after", b"x").status == 200
+            assert connection.ask("PUT", "/bkt/after", b"x").status == 200
             return
     raise AssertionError("no connection is accepted after the descriptors are free again")

@@ -41,21 +41,21 @@ class Verb:
 
 
 VERBS = {
-    "put of a new object": Verb("PUT", "/b/deep/er/new", {}, {"deep/er/new": NEW}, NEW),
-    "put over an old object": Verb("PUT", "/b/a/k", {"a/k": OLD}, {"a/k": NEW}, NEW),
+    "put of a new object": Verb("PUT", "/bkt/deep/er/new", {}, {"deep/er/new": NEW}, NEW),
+    "put over an old object": Verb("PUT", "/bkt/a/k", {"a/k": OLD}, {"a/k": NEW}, NEW),
     "put if it is absent": Verb(
-        "PUT", "/b/new", {}, {"new": NEW}, NEW, headers={"If-None-Match": "*"}
+        "PUT", "/bkt/new", {}, {"new": NEW}, NEW, headers={"If-None-Match": "*"}
     ),
     "put if it matches": Verb(
-        *("PUT", "/b/k", {"k": OLD}, {"k": NEW}, NEW),
+        *("PUT", "/bkt/k", {"k": OLD}, {"k": NEW}, NEW),
         headers={"If-Match": hashlib.md5(OLD, usedforsecurity=False).hexdigest()},
     ),
-    "put of a directory": Verb("PUT", "/b/d/e/", {}, {"d/e/": b""}),
+    "put of a directory": Verb("PUT", "/bkt/d/e/", {}, {"d/e/": b""}),
     "copy": Verb(
-        *("PUT", "/b/to/it", {"k": OLD}, {"k": OLD, "to/it": OLD}),
-        headers={"x-amz-copy-source": "b/k"},
+        *("PUT", "/bkt/to/it", {"k": OLD}, {"k": OLD, "to/it": OLD}),
+        headers={"x-amz-copy-source": "bkt/k"},
     ),
-    "delete": Verb("DELETE", "/b/deep/er/k", {"deep/er/k": OLD}, {}),
+    "delete": Verb("DELETE", "/bkt/deep/er/k", {"deep/er/k": OLD}, {}),
 }
 
 
@@ -73,7 +73,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, arm: Path) -> Iterator[Daem
         environ={"DYING_ARM": str(arm)},
     ) as started:
         with started.connect() as connection:
-            assert connection.ask("PUT", "/b").status == 200
+            assert connection.ask("PUT", "/bkt").status == 200
         yield started
 
 
@@ -98,18 +98,18 @@ def steady(daemon: Daemon, method: str, target: str, body: bytes = b"") -> Answe
 def lay(daemon: Daemon, state: State) -> None:
     """Make the bucket hold exactly this."""
     for key in objects(daemon):
-        assert steady(daemon, "DELETE", f"/b/{key}").status == 204
+        assert steady(daemon, "DELETE", f"/bkt/{key}").status == 204
     for key, body in state.items():
-        assert steady(daemon, "PUT", f"/b/{key}", body).status == 200
+        assert steady(daemon, "PUT", f"/bkt/{key}", body).status == 200
 
 
 def objects(daemon: Daemon) -> State:
     """What clients see: every key that a listing has, read; each must be whole."""
-    listing = steady(daemon, "GET", "/b?list-type=2").body
+    listing = steady(daemon, "GET", "/bkt?list-type=2").body
     keys = [part.partition(b"</Key>")[0].decode() for part in listing.split(b"<Key>")[1:]]
     found = {}
     for key in keys:
-        answer = steady(daemon, "GET", f"/b/{key}")
+        answer = steady(daemon, "GET", f"/bkt/{key}")
         assert answer.status == 200
         assert answer.headers["etag"] == f'"{hashlib.md5(answer.body).hexdigest()}"'
         found[key] = answer.body
@@ -162,6 +162,6 @@ def test_a_worker_killed_before_any_step_leaves_the_old_state_or_the_new(
 def swept(daemon: Daemon) -> None:
     """What died leaves hidden names at most, and a sweep takes them away."""
     Store(daemon.root, durability="none").sweep(0)
-    hidden = [path for path in (daemon.root / "b" / ".sgwtmp").rglob("*") if path.is_file()]
+    hidden = [path for path in (daemon.root / "bkt" / ".sgwtmp").rglob("*") if path.is_file()]
     assert [path for path in hidden if path.stat().st_size] == []
-    assert os.listdir(daemon.root) == ["b"] or set(os.listdir(daemon.root)) <= {"b", ".sgwtmp"}
+    assert os.listdir(daemon.root) == ["bkt"] or set(os.listdir(daemon.root)) <= {"bkt", ".sgwtmp"}
