@@ -46,6 +46,7 @@ class Configuration:
 
     def __init__(self, path: Path | None, flags: Mapping[str, str]) -> None:
         self.path = DEFAULT_INI if path is None else path
+        self._place = "" if path is None else f"{path}: "
         self._flags = dict(flags)
 
     def app(self) -> Any:
@@ -108,7 +109,7 @@ class Configuration:
             for name in names:
                 if section != "DEFAULT" and name in above:
                     raise UsageError(
-                        f"{self.path}: [{section}] {name} belongs to [DEFAULT],"
+                        f"{self._place}[{section}] {name} belongs to [DEFAULT],"
                         " where all filters see it"
                     )
 
@@ -119,12 +120,11 @@ class Configuration:
         except UnicodeDecodeError as error:
             raise UsageError(f"{self.path}: not UTF-8 text") from error
         except MISTAKES as error:
-            raise UsageError(one_line(self.path, error)) from error
+            raise UsageError(self._one_line(error)) from error
 
-
-def one_line(path: Path, error: BaseException) -> str:
-    """Return what is wrong with the ini, in a line that names it once."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or path}: {error.strerror}"
-    words = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
-    return words if str(path) in words else f"{path}: {words}"
+    def _one_line(self, error: BaseException) -> str:
+        """Return what is wrong, in a line that names the ini once, if the user gave one."""
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.filename or self.path}: {error.strerror}"
+        words = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
+        return words if str(self.path) in words else self._place + words

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from s3filters.commands.errors import CommandError
 from s3filters.sign import credentials, keyfile
 
 
-def provide(path: Path) -> str:
-    """Return an access key that may sign; make a pair, and show it, when there is none.
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """An access key that may sign, and where its secret key stands in words for a person."""
+
+    access_key: str
+    secret_words: str
+
+
+def provide(path: Path) -> Signer:
+    """Return somebody who may sign; make a pair, and show it, when there is nobody.
 
     Raise CommandError when the credentials file cannot be read or made.
     """
     given = credentials.from_environment(os.environ)
     if given:
-        return next(iter(given))
+        return Signer(next(iter(given)), "is in the environment of this command")
     try:
         enabled = [entry for entry in keyfile.read(str(path)) if entry.enabled]
         if enabled:
-            return enabled[0].access_key
+            return Signer(enabled[0].access_key, f"is in {path}")
         made = keyfile.generate(str(path), "made at the first start")
     except OSError as error:
         raise CommandError(f"credentials {path}: {error.strerror}") from error
@@ -30,4 +39,4 @@ def provide(path: Path) -> str:
         f"  secret key  {made.secret_key}",
         flush=True,
     )
-    return made.access_key
+    return Signer(made.access_key, "is above")

@@ -101,17 +101,23 @@ def run(arguments: argparse.Namespace) -> int:
             f"--{next(iter(flags))} is for our own server, and {configuration.path} names another;"
             " set it in its [server:main]"
         )
-    make_root(Path(configuration.value("root")))
-    access_key = ""
-    if configuration.uses("sigauth"):
-        access_key = keys.provide(Path(configuration.value("credentials")).expanduser())
+    options = _server_options(server, flags) if ours else None
+    signer = _prepare(configuration)
     app = configuration.app()  # what is wrong in the ini is said here, once and in one line
-    if not ours:
+    if options is None:
         server.create()(app)
         return 0
-    del app
-    options = _server_options(server, flags)
-    return _serve(configuration, options, access_key)
+    del app  # each worker loads its own
+    return _serve(configuration, options, signer)
+
+
+def _prepare(configuration: Configuration) -> keys.Signer | None:
+    """Make what a first start lacks; return who may sign, None when nobody has to."""
+    root = Path(configuration.value("root"))
+    credentials = Path(configuration.value("credentials")).expanduser()
+    refuse_visible(credentials, root)
+    make_root(root)
+    return keys.provide(credentials) if configuration.uses("sigauth") else None
 
 
 def _server_options(server: Any, flags: Mapping[str, str]) -> Options:
@@ -123,7 +129,7 @@ def _server_options(server: Any, flags: Mapping[str, str]) -> Options:
         raise UsageError(str(error)) from error
 
 
-def _serve(configuration: Configuration, options: Options, access_key: str) -> int:
+def _serve(configuration: Configuration, options: Options, signer: keys.Signer | None) -> int:
     def load() -> Any:
         try:
             return configuration.app()
@@ -131,7 +137,7 @@ def _serve(configuration: Configuration, options: Options, access_key: str) -> i
             raise ini_options.OptionError(str(error)) from error
 
     def say_ready(endpoints: list[str]) -> None:
-        print(_welcome(configuration, endpoints, access_key), flush=True)
+        print(_welcome(configuration, endpoints, signer), flush=True)
 
     try:
         return runner.serve(load, options, on_ready=say_ready)
@@ -139,21 +145,27 @@ def _serve(configuration: Configuration, options: Options, access_key: str) -> i
         raise CommandError(str(error)) from error
 
 
-def _welcome(configuration: Configuration, endpoints: list[str], access_key: str) -> str:
+def _welcome(configuration: Configuration, endpoints: list[str], signer: keys.Signer | None) -> str:
     """Return what a person wants to read once all is ready."""
     root = Path(configuration.value("root")).resolve()
     lines = [f"s3filters {__version__} serves {root} at {', '.join(endpoints)}"]
     url = next((e for e in endpoints if not e.startswith("unix:")), "")
-    if url and access_key:
+    if url and signer is not None:
         url = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-        region = configuration.value("region")
         lines += [
-            "Try, with the secret key in $SECRET:",
-            f"  curl --user {access_key}:$SECRET --aws-sigv4 aws:amz:{region}:s3 -X PUT {url}/demo",
-            f"  AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY=$SECRET AWS_REGION={region}"
-            f" aws --endpoint-url {url} s3 cp README.rst s3://demo/",
+            f"Try, where SECRET {signer.secret_words}:",
+            f"  export AWS_ENDPOINT_URL={url} AWS_REGION={configuration.value('region')}"
+            f" AWS_ACCESS_KEY_ID={signer.access_key} AWS_SECRET_ACCESS_KEY=SECRET",
+            "  aws s3 mb s3://demo && aws s3 cp README.rst s3://demo/",
         ]
     return "\n".join([*lines, "Ctrl-C stops it."])
+
+
+def refuse_visible(path: Path, root: Path) -> None:
+    """Raise UsageError when the credentials file would lie in a bucket, an object like others."""
+    folder = path.resolve().parent
+    if folder != root.resolve() and folder.is_relative_to(root.resolve()):
+        raise UsageError(f"credentials {path}: in a bucket of {root} everybody could read it")
 
 
 def _given(arguments: argparse.Namespace, flags: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -172,6 +184,8 @@ def make_root(root: Path) -> None:
         return
     try:
         root.mkdir(parents=True)
+    except FileExistsError as error:
+        raise CommandError(f"root {root}: this is not a folder") from error
     except OSError as error:
         raise CommandError(f"root {root}: {error.strerror}") from error
     print(f"Made the root folder {root}", flush=True)
