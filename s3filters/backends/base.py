@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import StoreError
+from s3filters.store.errors import AlreadyExists, StoreError
 
 
 class Backend(Protocol):
@@ -27,8 +27,10 @@ def method_name(operation: str) -> str:
 
 
 def translate(error: StoreError) -> S3Error:
-    """Return the S3 error of a store error: they share their codes."""
-    return S3Error(error.code, error.message, **error.detail)
+    """Return the S3 error of a store error: classes there are named as the codes here."""
+    if isinstance(error, AlreadyExists):
+        return S3Error("PreconditionFailed", Condition="If-None-Match")
+    return S3Error(type(error).__name__, error.message, **error.detail)
 
 
 def answer(backend: Any, call: Call) -> Reply:

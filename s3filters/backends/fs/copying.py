@@ -36,10 +36,7 @@ class Copying(Part):
         only_null_version(call)
         check = write_check(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
-        try:
-            record = self.offload.run(self._copy, call, only_if_absent, check)
-        except store_errors.AlreadyExists as error:
-            raise S3Error("PreconditionFailed", Condition="If-None-Match") from error
+        record = self.offload.run(self._copy, call, only_if_absent, check)
         checksum = record.checksums
         return Reply(200, [("Content-Type", "application/xml")], xml.render("CopyObjectResult", {
             "LastModified": dates.iso_date(record.mtime_ns),

@@ -39,15 +39,12 @@ class Writing(Part):
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
         if only_if_absent:
             self._refuse_existing(call)
-        try:
-            if call.key.endswith("/"):  # type: ignore[union-attr]
-                record = self._put_directory(call, body)
-            elif body.length is not None and body.length <= SMALL:
-                record = self._put_small(call, body, only_if_absent)
-            else:
-                record = self._put_stream(call, body, only_if_absent)
-        except store_errors.AlreadyExists as error:
-            raise S3Error("PreconditionFailed", Condition="If-None-Match") from error
+        if call.key.endswith("/"):  # type: ignore[union-attr]
+            record = self._put_directory(call, body)
+        elif body.length is not None and body.length <= SMALL:
+            record = self._put_small(call, body, only_if_absent)
+        else:
+            record = self._put_stream(call, body, only_if_absent)
         return Reply(200, stored_headers(record))
 
     def _refuse_existing(self, call: Call) -> None:
