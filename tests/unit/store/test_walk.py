@@ -160,7 +160,9 @@ def test_a_missing_prefix_is_an_empty_page(bucket):
         assert bucket.page(prefix) == ([], [], False)
 
 
-@pytest.mark.parametrize("prefix", ["../", "a/../", "./", "a/./", "//", "/", "a//", ".sgwtmp/", ".."])
+@pytest.mark.parametrize(
+    "prefix", ["../", "a/../", "./", "a/./", "//", "/", "a//", ".sgwtmp/", ".."]
+)
 def test_a_prefix_leads_nowhere_but_down(bucket, prefix):
     bucket.put("a/b", ".sgwtmp/x")
     (bucket.path.parent / "secret").write_bytes(b"")
