@@ -20,7 +20,8 @@ from s3filters.s3.call import IDENTITY, KEY, REQUEST_ID
 log = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds that a line may wait
-MANY = 4096  # lines that are not left waiting
+MANY = 4096  # lines that are not left waiting so long
+MOST = 65_536  # lines that are kept while nothing can be written; then the oldest are lost
 
 
 class LineFile:
@@ -29,7 +30,7 @@ class LineFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = 1 if path == "-" else self._open()
-        self._lines: deque[str] = deque()  # appended to and taken from by several threads at once
+        self._lines: deque[str] = deque(maxlen=MOST)  # appended to and taken from by several threads at once
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.flush)
@@ -42,6 +43,7 @@ class LineFile:
         self._lines.clear()
         self._writing = threading.Lock()
         self._something = threading.Event()
+        self._many = threading.Event()
         self._thread: threading.Thread | None = None
 
     def write(self, line: str) -> None:
@@ -55,13 +57,15 @@ class LineFile:
         if not self._something.is_set():
             self._something.set()
         elif len(self._lines) > MANY:
-            self.flush()
+            self._many.set()
 
     def _write_often(self) -> None:
+        """Write in a thread of its own: a slow disk must not hold requests up."""
         while True:
             self._something.wait()
-            time.sleep(INTERVAL)
+            self._many.wait(INTERVAL)
             self._something.clear()
+            self._many.clear()
             self.flush()
 
     def flush(self) -> None:

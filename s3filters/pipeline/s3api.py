@@ -221,6 +221,9 @@ def _body(row: Row, environ: Environ) -> Body:
     """
     body = environ["wsgi.input"]
     if not isinstance(body, Body):
+        if environ.get("HTTP_X_AMZ_CONTENT_SHA256", "").startswith("STREAMING-"):
+            message = "aws-chunked bodies need the sigauth filter, which takes them apart."
+            raise S3Error("NotImplemented", message)
         body = Body(source_of(body), _content_length(environ))
     if row.body == DATA:
         if body.length is None:

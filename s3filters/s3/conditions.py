@@ -14,7 +14,7 @@ from functools import lru_cache
 from s3filters.s3 import dates
 from s3filters.s3.errors import S3Error
 
-_TAG = re.compile(r'\s*(W/)?(?:"([^"]*)"|([^",\s]+))\s*(?:,|$)')
+_TAG = re.compile(r'(?:^|,)\s*(W/)?(?:"([^"]*)"|([^",\s]+))\s*(?=,|$)')
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,8 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = {name: number for number, name in enumerate(_MONTHS, 1)}
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+# What four digits of a year can say; the time of a file may be anything.
+_EARLIEST, _LATEST = -62135596800, 253402300799
 _FORMS = (  # RFC 9110, section 5.6.7: the form to send, and two that must be understood
     re.compile(rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_TIME} GMT"),
     re.compile(rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_TIME} GMT"),
@@ -24,7 +26,7 @@ _FORMS = (  # RFC 9110, section 5.6.7: the form to send, and two that must be un
 @lru_cache(maxsize=4096)
 def http_date(epoch_s: int) -> str:
     """Return ``Sat, 21 Nov 2026 08:24:09 GMT`` for whole seconds since 1970."""
-    t = time.gmtime(epoch_s)
+    t = time.gmtime(max(_EARLIEST, min(epoch_s, _LATEST)))
     return (
         f"{_DAYS[t.tm_wday]}, {t.tm_mday:02} {_MONTHS[t.tm_mon - 1]} {t.tm_year:04} "
         f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
@@ -33,7 +35,7 @@ def http_date(epoch_s: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _iso_second(epoch_s: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(epoch_s))
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(max(_EARLIEST, min(epoch_s, _LATEST))))
 
 
 def iso_date(epoch_ns: int) -> str:
@@ -57,8 +59,10 @@ def _seconds(match: re.Match[str]) -> int | None:
     month = _MONTH.get(match["month"])
     year, day = int(match["year"]), int(match["day"])
     hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
-    if len(match["year"]) == 2:  # RFC 850: read as within fifty years of now
-        year += 2000 if year < 70 else 1900
+    if len(match["year"]) == 2:  # never more than fifty years ahead (RFC 9110, section 5.6.7)
+        now = time.gmtime().tm_year
+        year += now - now % 100
+        year -= 100 if year > now + 50 else 0
     if month is None or year < 1 or hour > 23 or minute > 59 or second > 60:
         return None
     if not 1 <= day <= calendar.monthrange(year, month)[1]:

@@ -6,6 +6,8 @@ the request only by its environ. Codes and their meaning: AWS, "Error responses"
 Versity's gateway adds for names that a tree of files cannot hold.
 """
 
+# ruff: noqa: E501  a row is a line
+
 from __future__ import annotations
 
 import base64

@@ -9,11 +9,10 @@ forge a header.
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.errors import HeaderParseError
-from email.header import decode_header
 from functools import lru_cache
 from typing import Any
 
@@ -43,15 +42,22 @@ ANSWERED = {
     "expires": "Expires",
     "website-redirect-location": "x-amz-website-redirect-location",
 }
-STORAGE_CLASSES = frozenset({
-    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
-    "GLACIER", "DEEP_ARCHIVE",
-})  # fmt: skip
-COLD_CLASSES = frozenset(
-    {"GLACIER", "DEEP_ARCHIVE"}
-)  # a promise that only a ``glacier`` filter can keep
+# A promise that only a ``glacier`` filter can keep
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+STORAGE_CLASSES = COLD_CLASSES | {
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+}
 
+_WORD = re.compile(r"=\?([\w-]+)\?([bBqQ])\?([!->@-~]*)\?=", re.ASCII)
+_BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t]+(?==\?)")  # is no text (RFC 2047, section 6.2)
+_CHARSETS = {"utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
 _PLAIN = re.compile(r"[\x20-\x7e]*")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -153,13 +159,18 @@ def _from_words(text: str) -> str:
     if "=?" not in text:
         return text
     try:
-        parts = decode_header(text)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii")
-            for part, charset in parts
-        )
-    except (HeaderParseError, LookupError, ValueError):
+        return _WORD.sub(_decoded, _BETWEEN_WORDS.sub("", text))
+    except ValueError:
         return text
+
+
+def _decoded(word: re.Match[str]) -> str:
+    charset, encoding, encoded = word.groups()
+    if charset.lower() not in _CHARSETS:
+        raise ValueError
+    if encoding in "bB":
+        return base64.b64decode(encoded, validate=True).decode(charset)
+    return binascii.a2b_qp(encoded, header=True).decode(charset)
 
 
 def _to_words(text: str) -> str:
@@ -180,15 +191,20 @@ def _quoted(raw: bytes) -> str:
 
 
 def answered(standard: Mapping[str, str], user: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the headers of an answer that give back what was stored, safe to send."""
+    """Return the headers of an answer that give back what was stored, safe to send.
+
+    User metadata whose name no header can have (other programs wrote it) is counted, as AWS does.
+    """
     out = [(ANSWERED[name], wire_of(text)) for name, text in standard.items() if name in ANSWERED]
     if user:
-        out += [user_header(name, text) for name, text in user.items()]
+        sound = [user_header(name, text) for name, text in user.items() if _TOKEN.fullmatch(name)]
+        out += sound
+        if len(sound) < len(user):
+            out.append(("x-amz-missing-meta", str(len(user) - len(sound))))
     return out
 
 
 @lru_cache(maxsize=1024)
 def user_header(name: str, text: str) -> tuple[str, str]:
     """Return one piece of user metadata as a header."""
-    name = USER + _CONTROL.sub("-", name).encode("utf-8", "replace").decode("latin-1")
-    return name, text if _PLAIN.fullmatch(text) else _to_words(text)
+    return USER + name, text if _PLAIN.fullmatch(text) else _to_words(text)

@@ -100,7 +100,7 @@ def _asks_attributes(params: dict[str, Any]) -> None:
 # --- the table ---------------------------------------------------------------------------------
 
 ROWS: tuple[Row, ...] = (
-    # Objects: bytes
+    # The bytes of objects
     Row("GetObject", "GET", OBJECT, "s3:GetObject", params=_READ, headers=(_CHECKSUM_MODE,), conditions=READ),
     Row("HeadObject", "HEAD", OBJECT, "s3:GetObject", params=_READ, headers=(_CHECKSUM_MODE,), conditions=READ),
     Row("UploadPartCopy", "PUT", OBJECT, "s3:PutObject", ("uploadId", "partNumber"), COPY_SOURCE, (_UPLOAD, _PART),
@@ -122,7 +122,7 @@ ROWS: tuple[Row, ...] = (
     Row("GetObjectTorrent", "GET", OBJECT, "s3:GetObject", ("torrent",)),
     Row("SelectObjectContent", "POST", OBJECT, "s3:GetObject", ("select", "select-type"), body=DOCUMENT),
     Row("RestoreObject", "POST", OBJECT, "s3:RestoreObject", ("restore",), body=DOCUMENT),
-    # Objects: multipart
+    # Multipart uploads
     Row("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), headers=(_ALGORITHM, _TYPE), stores=True),
     Row("CompleteMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploadId",), params=(_UPLOAD,),
         headers=(_TYPE, Param("x-amz-mp-object-size", "MpuObjectSize", p.whole(0, p.INT))), body=DOCUMENT, proof=FOREIGN, conditions=WRITE),
@@ -133,7 +133,7 @@ ROWS: tuple[Row, ...] = (
     Row("ListMultipartUploads", "GET", BUCKET, "s3:ListBucketMultipartUploads", ("uploads",), params=(
         *_PAGE, Param("key-marker", "KeyMarker", p.text, ""), Param("upload-id-marker", "UploadIdMarker", p.text, ""),
         Param("max-uploads", "MaxUploads", p.page, rules.PAGE_KEYS, blank=False))),
-    # Objects: what is kept beside the bytes
+    # What is kept beside the bytes
     Row("GetObjectAcl", "GET", OBJECT, "s3:GetObjectAcl", ("acl",)),
     Row("PutObjectAcl", "PUT", OBJECT, "s3:PutObjectAcl", ("acl",), body=DOCUMENT),
     Row("GetObjectTagging", "GET", OBJECT, "s3:GetObjectTagging", ("tagging",)),
@@ -167,7 +167,7 @@ ROWS: tuple[Row, ...] = (
         Param("version-id-marker", "VersionIdMarker", p.text_or_none)), headers=(_RESTORE_STATUS,), check=_marker_pair),
     Row("DeleteObjects", "POST", BUCKET, "s3:DeleteObject", ("delete",), body=DOCUMENT, proof=MUST),
     Row("CreateSession", "GET", BUCKET, "s3express:CreateSession", ("session",)),
-    # Buckets: configuration
+    # The configuration of buckets
     Row("GetBucketAbac", "GET", BUCKET, "s3:GetBucketAbac", ("abac",)),
     Row("PutBucketAbac", "PUT", BUCKET, "s3:PutBucketAbac", ("abac",), body=DOCUMENT),
     Row("GetBucketAccelerateConfiguration", "GET", BUCKET, "s3:GetAccelerateConfiguration", ("accelerate",)),

@@ -7,6 +7,7 @@ business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from s3filters.s3 import checksums, dates, ranges, rules, tokens
 from s3filters.s3.errors import S3Error
 
 INT = (1 << 31) - 1
+_NUMBER = re.compile(r"[+-]?[0-9]{1,10}")
 
 
 class Param(NamedTuple):
@@ -61,10 +63,9 @@ def whole(low: int, high: int, *, cap: int | None = None) -> Callable[[str, str]
     """A whole number from ``low`` to ``high``; above ``cap`` it becomes the cap."""
 
     def parse(word: str, value: str) -> int:
-        sign, digits = value[:1] == "-", value.lstrip("+-")
-        if not (digits.isascii() and digits.isdigit()) or len(digits) > 10 or int(digits) > INT:
+        number = int(value) if _NUMBER.fullmatch(value) else INT + 1
+        if number > INT:
             raise bad(word, value, f"Provided {word} not an integer or within integer range")
-        number = -int(digits) if sign else int(digits)
         if not low <= number <= high:
             raise bad(word, value, f"Argument {word} must be an integer between {low} and {high}")
         return number if cap is None else min(number, cap)
@@ -153,6 +154,9 @@ def source_range(word: str, value: str) -> ranges.Range:
     """``bytes=first-last``, both given."""
     parsed = ranges.parse(value)
     if parsed is None or parsed.first is None or parsed.last is None:
-        message = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy"
+        message = (
+            f"The {word} value must be of the form bytes=first-last where first and last are the "
+            "zero-based offsets of the first and last bytes to copy"
+        )
         raise bad(word, value, message)
     return parsed

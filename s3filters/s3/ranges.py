@@ -17,8 +17,10 @@ _FORM = re.compile(r"\s*bytes\s*=\s*(\d{0,30})\s*-\s*(\d{0,30})\s*", re.ASCII | 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``first`` to ``last`` inclusive; ``last`` None: to the end; ``first`` None: the ``last`` last
-    bytes."""
+    """``first`` to ``last``, inclusive.
+
+    ``last`` None: to the end; ``first`` None: as many bytes as ``last`` says, at the end.
+    """
 
     first: int | None
     last: int | None

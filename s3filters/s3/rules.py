@@ -60,8 +60,10 @@ def check_new_bucket(name: str) -> None:
 
 
 def check_bucket(name: str) -> None:
-    """Raise NoSuchBucket when no bucket can have that name, InvalidBucketName when none ever
-    could."""
+    """Raise NoSuchBucket when no bucket can have that name, InvalidBucketName when none ever could.
+
+    Today's names are narrower than those of the first years: a client may still hold an old one.
+    """
     if not may_be_bucket(name):
         old = _OLD_BUCKET.fullmatch(name) and name.strip(".")
         raise S3Error("NoSuchBucket" if old else "InvalidBucketName", BucketName=name)

@@ -114,7 +114,10 @@ def _params(row: Row, query: Mapping[str, str], environ: Mapping[str, Any]) -> d
 
 def _not_allowed(method: str, level: str, *words: str) -> S3Error:
     resource = words[0].upper() if words else level.upper()
-    return S3Error("MethodNotAllowed", Method=method, ResourceType=resource)
+    allowed = ", ".join(sorted(place[0] for place in _PLACES if place[1] == level))
+    return S3Error(
+        "MethodNotAllowed", headers=[("Allow", allowed)], Method=method, ResourceType=resource
+    )
 
 
 def _note_unknown(row: Row, query: Mapping[str, str]) -> None:
