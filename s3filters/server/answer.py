@@ -70,7 +70,7 @@ class Answer:
         return self._write
 
     def send(self, result: Iterable[bytes]) -> None:
-        """Send all that the app returned. Raise Broken, BadReply, OSError, or what the app raises."""
+        """Send all that the app returned. Raise Broken, BadReply, OSError, what the app raises."""
         if type(result) is list or type(result) is tuple:
             self._send_whole(b"".join(result))
         elif hasattr(result, "fileno") and hasattr(result, "offset") and hasattr(result, "count"):
@@ -102,6 +102,7 @@ class Answer:
             return
         if body.count != self._left:
             raise BadReply(f"{body.count} bytes of a file are not the length announced")
+        self.begun = True
         try:
             files.send_file(self._stream, lead, body, self._service.view, self._timeout)
         except files.ShortFile as error:
@@ -180,11 +181,10 @@ class Answer:
             more += "Connection: close\r\n"
         elif not self._modern:
             more += "Connection: keep-alive\r\n"
-        data = head.render(more)
-        self.begun = True
-        return data
+        return head.render(more)
 
     def _transmit(self, data: bytes, flags: int = 0) -> None:
+        self.begun = True
         try:
             self._stream.send(data, self._timeout, flags)
         except OSError:

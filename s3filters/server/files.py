@@ -83,6 +83,7 @@ def _send_pages(stream: Stream, fd: int, offset: int, count: int, timeout: float
     """Plain: the kernel moves pages; in a thread where it has to fetch them."""
     inline = resident(fd, offset, count)
     while count:
+        stream.arm()
         try:
             if inline:
                 sent = stream.send_some_of_file(fd, offset, count)

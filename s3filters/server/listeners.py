@@ -16,6 +16,8 @@ from contextlib import suppress
 
 from s3filters.server.options import Options
 
+LAST_PORT = 65535
+
 _TCP = re.compile(r"\[?([^\]]*?)\]?:(\d+)")
 
 
@@ -32,17 +34,18 @@ class Listener:
     def __init__(self, address: str, options: Options, workers: int) -> None:
         self._file: tuple[str, int] | None = None  # path and inode of a socket file of ours
         self._tls = bool(options.certificate)
+        self.sockets: list[socket.socket] = []
         try:
             if address.startswith("unix:"):
-                self.sockets = [self._bind_path(address[5:], options.socket_permission)]
+                self._bind_path(address[5:], options.socket_permission)
             else:
-                self.sockets = _bind_tcp(address, workers if options.sockets == "reuseport" else 0)
+                self._bind_tcp(address, workers if options.sockets == "reuseport" else 0)
             for sock in self.sockets:
                 sock.setblocking(False)
                 sock.listen(options.backlog)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ListenError(f"cannot listen on {address}: {reason}") from error
+        except OSError as error:
+            self.close(remove=True)
+            raise ListenError(f"cannot listen on {address}: {error.strerror}") from error
 
     @property
     def endpoint(self) -> str:
@@ -72,16 +75,39 @@ class Listener:
                 if os.lstat(path).st_ino == inode:
                     os.unlink(path)
 
-    def _bind_path(self, path: str, permission: int) -> socket.socket:
+    def _bind_path(self, path: str, permission: int) -> None:
         _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sockets.append(sock)
         before = os.umask(0o777 & ~permission)
         try:
             sock.bind(path)
         finally:
             os.umask(before)
         self._file = path, os.lstat(path).st_ino
-        return sock
+
+    def _bind_tcp(self, address: str, each: int) -> None:
+        """Bind one socket, or ``each`` that share the port. Port 0 takes any free one."""
+        match = _TCP.fullmatch(address)
+        if match is None or int(match[2]) > LAST_PORT:
+            raise OSError(0, "this is not HOST:PORT")
+        family, kind, protocol, _, name = socket.getaddrinfo(
+            match[1] or "0.0.0.0",
+            int(match[2]),
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )[0]
+        for _ in range(max(each, 1)):
+            sock = socket.socket(family, kind, protocol)
+            self.sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted ones inherit it
+            if each:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(name)
+            name = sock.getsockname()
 
 
 def _remove_stale(path: str) -> None:
@@ -97,29 +123,6 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
             return
     raise OSError(0, "another process listens there")
-
-
-def _bind_tcp(address: str, each: int) -> list[socket.socket]:
-    """One socket, or ``each`` that share the port. Port 0 takes any free one."""
-    match = _TCP.fullmatch(address)
-    if match is None:
-        raise OSError(0, "this is not HOST:PORT")
-    host, port = match[1] or "0.0.0.0", int(match[2])
-    family, kind, protocol, _, name = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    made: list[socket.socket] = []
-    for _ in range(max(each, 1)):
-        sock = socket.socket(family, kind, protocol)
-        made.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted ones inherit it
-        if each:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(name if len(made) == 1 else made[0].getsockname())
-    return made
 
 
 def tls_context(options: Options) -> ssl.SSLContext | None:

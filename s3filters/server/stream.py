@@ -75,10 +75,11 @@ class Stream:
             return
         view = memoryview(data)[sent:]
         while view:
+            self.arm()
             try:
                 sent = self.sock.send(view, flags)
             except BlockingIOError:
-                self._wait_to_write(timeout)
+                self.wait_to_write(timeout)
             else:
                 self._spend(sent)
                 view = view[sent:]
@@ -91,12 +92,12 @@ class Stream:
         """
         return os.sendfile(self._fd, fd, offset, count)
 
-    def wait_to_write(self, timeout: float) -> None:
-        """Wait until the peer has taken something. Raise TimeoutError."""
-        self._wait_to_write(timeout)
-
-    def _wait_to_write(self, timeout: float) -> None:
+    def arm(self) -> None:
+        """Before a try to write: only an edge that comes later ends the wait after it."""
         self._writable = False
+
+    def wait_to_write(self, timeout: float) -> None:
+        """Wait until the peer has taken something since ``arm``. Raise TimeoutError."""
         if not self._watches_write:
             self._watches_write = True
             if self._watched:
@@ -202,14 +203,14 @@ class TlsStream(Stream):
 
     def _retry(self, call: Any, args: tuple[Any, ...], limit: float) -> Any:
         while True:
-            self._readable = False
+            self._readable = self._writable = False
             try:
                 return call(*args)
             except ssl.SSLWantReadError:
                 while not self._readable:
                     self._wait(READABLE, limit - monotonic())
             except ssl.SSLWantWriteError:
-                self._wait_to_write(limit - monotonic())
+                self.wait_to_write(limit - monotonic())
 
     def quiet(self) -> bool:
         """Whether nothing has come that was not read yet."""

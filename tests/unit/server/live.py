@@ -1,4 +1,4 @@
-"""A server in a thread of the test: the real hub, sockets and connections, one worker, no master."""
+"""A server in a thread of the test: real hub, sockets and connections, but no processes."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.server.live import Client, serving
 
+EXPECTING = b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
 CASES = sorted((Path(__file__).parents[2] / "data" / "http").glob("*.http"))
 
 
@@ -99,7 +100,7 @@ def test_expectation_is_met_only_when_the_body_is_read():
         return []
 
     with serving(app) as live, Client(live) as client:
-        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n")
+        client.send(EXPECTING)
         assert client.answer()[0] == 100
         client.send(b"abc")
         assert client.answer()[0] == 200
@@ -110,7 +111,7 @@ def test_expectation_is_met_only_when_the_body_is_read():
 def test_a_refused_request_is_not_asked_for_its_body():
     app = answering("403 Forbidden", [("Content-Length", "2")], [b"no"])
     with serving(app) as live, Client(live) as client:
-        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        client.send(EXPECTING)
         status, fields, body = client.answer()
         assert (status, fields["connection"], body) == (403, "close", b"no")
         assert client.ended()
@@ -145,11 +146,10 @@ def test_a_body_that_ends_early_is_an_error_of_the_client():
         start_response("400 Bad Request", [("Content-Length", "0")])
         return []
 
-    with serving(app) as live:
-        with Client(live) as client:
-            client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
-            client.sock.shutdown(1)
-            assert client.answer()[0] == 400
+    with serving(app) as live, Client(live) as client:
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        client.sock.shutdown(1)
+        assert client.answer()[0] == 400
     assert isinstance(raised[0], ConnectionError)
 
 
@@ -200,21 +200,20 @@ def test_a_slow_client_holds_up_nobody_and_is_cut_in_the_end():
         start_response("200 OK", [("Content-Length", "0")])
         return []
 
-    with serving(app, write_timeout=0.3) as live:
-        with Client(live) as slow, Client(live) as quick:
-            slow.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-            start = time.monotonic()
-            for _ in range(50):
-                assert quick.get()[0] == 200
-            assert time.monotonic() - start < 1
-            time.sleep(0.6)
-            received = 0
-            try:
-                while data := slow.sock.recv(1 << 20):
-                    received += len(data)
-            except ConnectionResetError:
-                pass
-            assert received < 64 << 20
+    with serving(app, write_timeout=0.3) as live, Client(live) as slow, Client(live) as quick:
+        slow.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        start = time.monotonic()
+        for _ in range(50):
+            assert quick.get()[0] == 200
+        assert time.monotonic() - start < 1
+        time.sleep(0.6)
+        received = 0
+        try:
+            while data := slow.sock.recv(1 << 20):
+                received += len(data)
+        except ConnectionResetError:
+            pass
+        assert received < 64 << 20
 
 
 def test_an_endless_upload_lets_others_have_their_turn():

@@ -1,0 +1,132 @@
+"""Files as bodies: the right bytes, from memory or through a thread, plain or through TLS."""
+
+import os
+import ssl
+import subprocess
+
+import pytest
+
+from s3filters.server import files
+from tests.unit.server.live import Client, serving
+
+SIZE = 9 * (1 << 20) + 123
+
+
+class FileBody:
+    """What backends return: a file, an offset and a count."""
+
+    def __init__(self, path, offset, count):
+        self._fd = os.open(path, os.O_RDONLY)
+        self.offset = offset
+        self.count = count
+
+    def fileno(self):
+        return self._fd
+
+    def __iter__(self):
+        raise AssertionError("the server takes the file")
+
+    def close(self):
+        os.close(self._fd)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("files") / "file"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tls") / "pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+        f" -addext subjectAltName=DNS:localhost -keyout {path} -out {path}.crt"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
+
+
+def sending(path):
+    def app(environ, start_response):
+        first, count, announced = map(int, environ["PATH_INFO"][1:].split("/"))
+        start_response("200 OK", [("Content-Length", str(announced))])
+        return FileBody(path, first, count)
+
+    return app
+
+
+@pytest.fixture(params=["resident", "not resident", "cannot tell"])
+def residency(request, monkeypatch):
+    """Where the pages are; the last two are simulated at the system call."""
+    preadv = os.preadv
+
+    def without_pages(fd, buffers, offset, flags=0):
+        if flags & os.RWF_NOWAIT:
+            if request.param == "cannot tell":
+                raise OSError(95, "Operation not supported")
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return preadv(fd, buffers, offset)
+
+    if request.param != "resident":
+        monkeypatch.setattr(os, "preadv", without_pages)
+
+
+RANGES = [(0, SIZE), (0, 0), (5, 1), (0, files.SMALL), (3, files.SMALL + 1), (1 << 20, 5 << 20)]
+
+
+@pytest.mark.parametrize(("first", "count"), RANGES)
+@pytest.mark.usefixtures("residency")
+def test_the_range_is_sent_and_the_connection_kept(path, first, count):
+    with serving(sending(path)) as live, Client(live) as client:
+        for _ in range(2):
+            _, _fields, body = client.get(f"/{first}/{count}/{count}")
+            assert body == path.read_bytes()[first : first + count]
+
+
+@pytest.mark.usefixtures("residency")
+def test_the_range_is_sent_through_tls(path, certificate):
+    context = ssl.create_default_context(cafile=f"{certificate}.crt")
+    with serving(sending(path), certificate=str(certificate)) as live:
+        with Client(live, tls=context) as client:
+            for first, count in RANGES:
+                body = client.get(f"/{first}/{count}/{count}")[2]
+                assert body == path.read_bytes()[first : first + count]
+
+
+def test_head_sends_nothing_of_the_file(path):
+    with serving(sending(path)) as live, Client(live) as client:
+        client.send(b"HEAD /0/100000/100000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.answer(bodiless=True)[1]["content-length"] == "100000"
+        assert client.get("/0/3/3")[0] == 200
+
+
+@pytest.mark.parametrize("count", [10, 200_000])
+def test_a_count_that_is_not_the_length_announced_is_a_500(path, count, caplog):
+    with serving(sending(path)) as live, Client(live) as client:
+        assert client.get(f"/0/{count}/{count + 1}")[0] == 500
+    assert "not the length announced" in caplog.text
+
+
+@pytest.mark.parametrize("count", [1000, 200_000])
+@pytest.mark.usefixtures("residency")
+def test_a_file_that_shrank_never_looks_whole(path, count, caplog):
+    with serving(sending(path)) as live, Client(live) as client:
+        with pytest.raises((AssertionError, ConnectionResetError)):
+            client.get(f"/{SIZE - 500}/{count}/{count}")
+    assert "shorter" in caplog.text
+
+
+def test_a_file_that_was_just_written_is_in_memory(path):
+    assert files.resident(os.open(path, os.O_RDONLY), 0, SIZE)
+
+
+def test_past_the_end_counts_as_in_memory(path):
+    """Reading there does not wait; it gives nothing, and the sender notices."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        assert files.resident(fd, SIZE, 100)
+    finally:
+        os.close(fd)

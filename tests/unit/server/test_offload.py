@@ -1,0 +1,116 @@
+"""The pool: results and errors come back, order is the caller's, and other green threads run."""
+
+import threading
+import time
+
+import pytest
+from greenlet import getcurrent
+
+from s3filters.server.green import start_hub
+from s3filters.server.offload import Pool
+
+
+@pytest.fixture
+def pool():
+    pool = Pool(start_hub(), 2)
+    yield pool
+    pool.stop()
+
+
+def test_work_runs_in_another_thread_and_its_result_comes_back(pool):
+    assert pool.run(lambda a, b: (threading.get_ident(), a + b), 1, 2)[1] == 3
+    assert pool.run(threading.get_ident) != threading.get_ident()
+
+
+def test_an_error_comes_back_as_it_was_raised(pool):
+    def fail():
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        pool.run(fail)
+    handle = pool.start(fail)
+    with pytest.raises(KeyError, match="lost"):
+        handle.wait()
+
+
+def test_work_that_ends_the_program_only_ends_its_caller(pool):
+    with pytest.raises(SystemExit):
+        pool.run(exit)
+    assert pool.run(len, "abc") == 3
+
+
+def test_started_work_goes_on_while_its_caller_does(pool):
+    began, go_on = threading.Event(), threading.Event()
+
+    def work():
+        began.set()
+        assert go_on.wait(5)
+        return "done"
+
+    handle = pool.start(work)
+    assert began.wait(5)
+    go_on.set()
+    assert handle.wait() == "done"
+
+
+def test_results_may_be_asked_for_in_any_order(pool):
+    handles = [pool.start(str, number) for number in range(50)]
+    time.sleep(0.01)
+    assert [h.wait() for h in reversed(handles)] == [str(n) for n in reversed(range(50))]
+
+
+def test_other_green_threads_run_meanwhile(pool):
+    hub, main = pool._hub, getcurrent()
+    ran = []
+
+    def green(number):
+        pool.run(time.sleep, 0.01)
+        ran.append(number)
+        if len(ran) == 10:
+            main.switch()
+
+    for number in range(10):
+        hub.later(0, hub.spawn, green, number)
+    hub.switch()
+    assert sorted(ran) == list(range(10))
+
+
+def test_work_that_asks_for_more_work_does_not_deadlock(pool):
+    def deeper(levels):
+        return pool.run(deeper, levels - 1) + 1 if levels else 0
+
+    handles = [pool.start(deeper, 10) for _ in range(8)]
+    assert [handle.wait() for handle in handles] == [10] * 8
+    assert pool.run(lambda: pool.start(len, "ab").wait()) == 2
+
+
+def test_in_the_hub_itself_work_is_just_done(pool):
+    main = getcurrent()
+    found = []
+
+    def in_hub():
+        found.append(pool.run(threading.get_ident))
+        main.switch()
+
+    pool._hub.later(0, in_hub)
+    pool._hub.switch()
+    assert found == [threading.get_ident()]
+
+
+def test_a_waiter_that_was_thrown_out_is_not_woken_later(pool):
+    hub, main = pool._hub, getcurrent()
+    go_on = threading.Event()
+    waiting = []
+
+    def green():
+        waiting.append(getcurrent())
+        try:
+            pool.run(go_on.wait, 5)
+        except TimeoutError:
+            main.switch()
+
+    hub.later(0, hub.spawn, green)
+    hub.later(0.01, lambda: waiting[0].throw(TimeoutError))
+    hub.switch()
+    go_on.set()
+    assert pool.run(len, "abc") == 3
