@@ -53,14 +53,18 @@ _open_cached = _syscall(ctypes.PyDLL(None, use_errno=True))
 
 
 class Kind:
-    """A way of opening: open(2) flags, and the structures that openat2 reads them from."""
+    """A way of opening: flags and mode of open(2), and the structures that openat2 reads.
 
-    __slots__ = ("_keep", "cached", "flags", "links", "strict")
+    ``links``, ``strict`` and ``cached`` are addresses of a struct open_how.
+    """
 
-    def __init__(self, flags: int) -> None:
+    __slots__ = ("_keep", "cached", "flags", "links", "mode", "strict")
+
+    def __init__(self, flags: int, mode: int = 0) -> None:
         self.flags = flags | os.O_CLOEXEC
+        self.mode = mode
         self._keep = [
-            _OpenHow(self.flags, 0, _BENEATH | _NO_MAGICLINKS | extra)
+            _OpenHow(self.flags, mode, _BENEATH | _NO_MAGICLINKS | extra)
             for extra in (0, _NO_SYMLINKS, _CACHED)
         ]
         self.links, self.strict, self.cached = (ctypes.addressof(how) for how in self._keep)
@@ -72,12 +76,14 @@ READ = Kind(os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
 LOOK = Kind(os.O_PATH)
 # A directory to work in; not O_PATH, because fsync and flock want a real one.
 DIRECTORY = Kind(os.O_RDONLY | os.O_DIRECTORY)
+# A file to lock, made if it is not there.
+LOCK = Kind(os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 class Root:
     """A directory held open, and the only way to what is in it.
 
-    ``outside``: reading (not ``DIRECTORY``) may follow symbolic links that lead out of it.
+    ``outside``: READ and LOOK may follow symbolic links that lead out of it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, outside: bool = False) -> None:
@@ -120,7 +126,7 @@ class Root:
             real = os.path.realpath(os.path.join(os.fsencode(self.path), path))
             inside = os.path.relpath(real, os.fsencode(self.path))
             if inside == b".." or inside.startswith(b"../"):
-                if self.outside and kind is not DIRECTORY:
+                if self.outside and kind in (READ, LOOK):
                     return os.open(path, kind.flags, dir_fd=self.fd)
                 raise OSError(errno.EXDEV, "leads out of the root")
             try:
@@ -145,15 +151,15 @@ class Root:
                 below = _open_one(at, component, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
                 os.close(at)
                 at = below
-            return _open_one(at, last, kind.flags)
+            return _open_one(at, last, kind.flags, kind.mode)
         finally:
             os.close(at)
 
 
-def _open_one(at: int, component: bytes, flags: int) -> int:
+def _open_one(at: int, component: bytes, flags: int, mode: int = 0) -> int:
     """Open one name in a directory. Raise ELOOP when it is a link, whatever the flags say."""
     try:
-        fd = os.open(component, flags | os.O_NOFOLLOW, dir_fd=at)
+        fd = os.open(component, flags | os.O_NOFOLLOW, mode, dir_fd=at)
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(component, dir_fd=at, follow_symlinks=False).st_mode):
             raise OSError(errno.ELOOP, "a symbolic link") from None

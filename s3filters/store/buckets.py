@@ -22,8 +22,9 @@ import time
 from dataclasses import dataclass
 
 from s3filters.store import errors, filesystem, metadata, parents, paths, sweep
+from s3filters.store import hidden as hidden_directory
 from s3filters.store.beneath import DIRECTORY
-from s3filters.store.known import TICK_NS
+from s3filters.store.known import is_proof
 from s3filters.store.tree import Tree
 
 CREATED = "user.s3filters.created"  # ns since the epoch; a directory's mtime moves with its files
@@ -60,8 +61,8 @@ class Buckets:
             return kept[1]
         began_ns = time.time_ns()
         record = self._read(name)
-        fresh = began_ns - found.st_ctime_ns <= TICK_NS
-        if self._tree.local and stat.S_ISDIR(found.st_mode) and not fresh:
+        provable = self._tree.local and is_proof(found.st_ctime_ns, began_ns)
+        if provable and stat.S_ISDIR(found.st_mode):
             self._known[name] = (proof, record)
         return record
 
@@ -119,7 +120,7 @@ def create(tree: Tree, name: str, owner: str) -> None:
     hidden = f".{name}.sgwtmp.{int.from_bytes(os.urandom(8), 'big')}"
     root = tree.root.fd
     try:
-        os.mkdir(hidden, parents.MODE, dir_fd=root)
+        os.mkdir(hidden, hidden_directory.MODE, dir_fd=root)
         try:
             _describe(tree, hidden, owner)
             _appear(root, hidden, name)
@@ -155,7 +156,7 @@ def _appear(root: int, hidden: str, name: str) -> None:
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise
         # No RENAME_NOREPLACE (NFS): mkdir(2) decides who made it, rename replaces the empty one.
-        os.mkdir(name, parents.MODE, dir_fd=root)
+        os.mkdir(name, hidden_directory.MODE, dir_fd=root)
         os.rename(hidden, name, src_dir_fd=root, dst_dir_fd=root)
 
 

@@ -57,7 +57,10 @@ def inspect(fd: int, path: str) -> FileSystem:
     """
     number = kind_of(fd)
     _need_attributes(fd, path)
-    return FileSystem(LOCAL.get(number, f"{number:#x}"), number in LOCAL, _has_tmpfile(fd))
+    tmpfile = _has_tmpfile(fd)
+    if tmpfile and not os.path.isdir("/proc/self/fd"):
+        raise Unsuitable("/proc is not mounted; without it no file can get its name atomically")
+    return FileSystem(LOCAL.get(number, f"{number:#x}"), number in LOCAL, tmpfile)
 
 
 def kind_of(fd: int) -> int:

@@ -16,6 +16,13 @@ import os
 from s3filters.store.metadata import Record
 
 TICK_NS = 30_000_000  # three ticks of the slowest clock, HZ=100
+COARSE_NS = 2_000_000_000  # for file systems that keep whole seconds (ext4 with small inodes)
+
+
+def is_proof(ctime_ns: int, began_ns: int) -> bool:
+    """True when a change after ``began_ns`` must give an inode another ctime than this one."""
+    tick_ns = TICK_NS if ctime_ns % 1_000_000_000 else COARSE_NS
+    return began_ns - ctime_ns > tick_ns
 
 
 class Known:
@@ -56,7 +63,7 @@ class Known:
 
         :param began_ns: ``time.time_ns()`` before its attributes were read
         """
-        if self._half and began_ns - record.ctime_ns > TICK_NS:
+        if self._half and is_proof(record.ctime_ns, began_ns):
             self._add(record.ino, record)
 
     def _add(self, ino: int, record: Record) -> None:

@@ -21,40 +21,44 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from s3filters.store import hidden
+from s3filters.store.beneath import LOCK, Root
 from s3filters.store.errors import SlowDown
 
 FILES = 1024
 PREFIX = "lock."
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _ATTEMPTS = 100  # each is a lock file deleted under us; one bucket deletion can do that once
 
 
-def name_for(path: bytes) -> str:
-    """Return the name of the lock file for a path under the root."""
-    return f"{PREFIX}{zlib.crc32(path) % FILES:03x}"
+def path_for(path: bytes) -> bytes:
+    """Return the path of the lock file for ``path`` (``bucket/…``), both under the root."""
+    number = zlib.crc32(path) % FILES
+    return b"%b/%b/lock.%03x" % (path[: path.index(b"/")], hidden.NAME, number)
 
 
-@contextmanager
-def hold(hidden: int, path: bytes) -> Iterator[None]:
-    """Hold the lock of a path, waiting for it if need be.
+class hold:
+    """Hold the lock of a path under the root for a ``with`` block, waiting for it if need be.
 
-    :param hidden: descriptor of the bucket's ``.sgwtmp``
-
-    Raise OSError: ENOENT when the bucket is deleted.
+    Entering raises OSError: ENOENT when the bucket is deleted.
     """
-    fd = _take(hidden, name_for(path))
-    try:
-        yield
-    finally:
-        os.close(fd)
+
+    __slots__ = ("_fd", "_path", "_root")
+
+    def __init__(self, root: Root, path: bytes) -> None:
+        self._root = root
+        self._path = path_for(path)
+
+    def __enter__(self) -> None:
+        self._fd = _take(self._root, self._path)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
 
-def _take(hidden: int, name: str) -> int:
+def _take(root: Root, path: bytes) -> int:
     for _ in range(_ATTEMPTS):
-        fd = os.open(name, _FLAGS, 0o600, dir_fd=hidden)
+        fd = _open(root, path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if os.fstat(fd).st_nlink:
@@ -64,6 +68,14 @@ def _take(hidden: int, name: str) -> int:
             raise
         os.close(fd)
     raise SlowDown
+
+
+def _open(root: Root, path: bytes) -> int:
+    while True:
+        try:
+            return root.open(path, LOCK)
+        except FileNotFoundError:
+            hidden.make(root, path[: path.index(b"/")])
 
 
 def is_free(fd: int) -> bool:

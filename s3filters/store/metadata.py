@@ -72,7 +72,7 @@ _ROOMY = 64  # free blocks that say: it is not the disk that is full, it is the 
 
 @dataclass(slots=True)
 class Checksums:
-    """The stored checksum: ``type`` is FULL_OBJECT or COMPOSITE, ``value`` base64 (or with ``-N``)."""
+    """A checksum: ``type`` is FULL_OBJECT or COMPOSITE, ``value`` base64 (``-N`` behind it)."""
 
     algorithm: str
     type: str

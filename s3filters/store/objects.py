@@ -1,4 +1,4 @@
-"""Verbs on objects that exist: open, head, delete; and objects that are directories.
+"""An object opened for reading; deleting objects; and objects that are directories.
 
 A key that ends in ``/`` is a directory with an ETag, a key that does not is a file; the other
 kind under the same name is not there. Symbolic links are followed when read, and removed
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 
 from s3filters.store import errors, locks, metadata, parents, paths
-from s3filters.store.beneath import DIRECTORY, LOOK, READ
+from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.place import Check
 from s3filters.store.tree import Tree
@@ -62,34 +62,17 @@ class Opened:
         self.close()
 
 
-def open_object(tree: Tree, bucket: str, key: str, cached: bool) -> Opened:
-    """Open an object for reading.
-
-    :param cached: use only what is in memory, or raise WouldBlock
-
-    Raise NoSuchKey, NoSuchBucket, StoreError.
-    """
-    fd, record = tree.find(bucket, key, READ, cached)
-    return Opened(fd, record)
-
-
-def head(tree: Tree, bucket: str, key: str, cached: bool) -> Record:
-    """Return an object's record. Parameters and errors are those of ``open_object``."""
-    fd, record = tree.find(bucket, key, LOOK, cached)
-    os.close(fd)
-    return record
-
-
 # Deleting ----------------------------------------------------------------------------------------
 
 
-def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> Record | None:
+def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
     """Delete an object and the directories that were there for it alone.
 
     :param check: called with the current record, or None, under the key's lock; what it raises is
         raised, and nothing has changed then
 
-    Return what was there, None when nothing was. Raise NoSuchBucket, StoreError.
+    Return whether there was one; with durability ``full`` it stays deleted when the power goes.
+    Raise NoSuchBucket, StoreError.
     """
     try:
         path = paths.path_of(bucket, key)
@@ -100,49 +83,47 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> Record | N
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
     try:
-        record = _delete_in(tree, directory, last, (bucket, key, path), check)
+        if _stat(directory, last) is None:
+            return _was_absent(tree, bucket, key, check, None)
+        with locks.hold(tree.root, path):
+            done = _delete_in(tree, directory, last, (bucket, key), check)
+        if done and tree.durability == "full":
+            os.fsync(directory)
+            _step(tree, "synced")
+        may_prune = done and parents.MADE in os.listxattr(directory)
+    except FileNotFoundError as error:  # another program, or the whole bucket went
+        return _was_absent(tree, bucket, key, check, error)
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
     finally:
         os.close(directory)
-    if record is not None:
+    if may_prune:
         parents.prune(tree.root, above)
-    return record
+    return done
 
 
 def _was_absent(
-    tree: Tree, bucket: str, key: str, check: Check | None, error: Exception
-) -> Record | None:
+    tree: Tree, bucket: str, key: str, check: Check | None, error: Exception | None
+) -> bool:
     missing = tree.missing(bucket, key)
-    if isinstance(missing, errors.NoSuchBucket):
+    if not isinstance(missing, errors.NoSuchKey):
         raise missing from error
     if check is not None:
         check(None)
-    return None
+    return False
 
 
 def _delete_in(
-    tree: Tree, directory: int, last: bytes, whole: tuple[str, str, bytes], check: Check | None
-) -> Record | None:
-    bucket, key, path = whole
-    if _stat(directory, last) is None:
-        return _was_absent(tree, bucket, key, check, FileNotFoundError(key))
-    hidden = parents.open_hidden(tree.root, bucket.encode())
-    try:
-        with locks.hold(hidden, path):
-            found = _stat(directory, last)
-            record = None if found is None else _record(tree, directory, last, found, (bucket, key))
-            if check is not None:
-                check(record)
-            if found is None or not _remove(tree, directory, last, found, record):
-                return None
-            _step(tree, "removed")
-    finally:
-        os.close(hidden)
-    if tree.durability == "full":
-        os.fsync(directory)
-        _step(tree, "synced")
-    return record
+    tree: Tree, directory: int, last: bytes, name: tuple[str, str], check: Check | None
+) -> bool:
+    """Look, ask and act, under the key's lock; False when there was nothing to delete."""
+    found = _stat(directory, last)
+    if check is not None:
+        check(None if found is None else _record(tree, directory, last, found, name))
+    if found is None or not _remove(tree, directory, last, found, name[1]):
+        return False
+    _step(tree, "removed")
+    return True
 
 
 def _stat(directory: int, last: bytes) -> os.stat_result | None:
@@ -158,27 +139,39 @@ def _record(
     """Return the object under a name, None when there is none of the key's kind."""
     if stat.S_ISLNK(found.st_mode):
         return tree.record_behind_link(*name)
-    record = tree.record_at(directory, os.fsdecode(last), found)
+    record = tree.record_at(directory, last, found)
     if record is not None and record.is_directory is not name[1].endswith("/"):
         return None
     return record
 
 
-def _remove(
-    tree: Tree, directory: int, last: bytes, found: os.stat_result, record: Record | None
-) -> bool:
-    """Take the name away, under its lock; False when there was nothing to take."""
-    if stat.S_ISLNK(found.st_mode):
-        if record is None and _leads_to_directory(directory, last):
-            return False
-        os.unlink(last, dir_fd=directory)
-        return True
-    if record is None:
+def _remove(tree: Tree, directory: int, last: bytes, found: os.stat_result, key: str) -> bool:
+    """Take the name away; False when it is not that of an object of the key's kind."""
+    wants_directory = key.endswith("/")
+    mode = found.st_mode
+    if stat.S_ISDIR(mode):
+        if wants_directory and tree.record_at(directory, last, found) is not None:
+            _remove_directory(directory, last)
+            return True
         return False
-    if record.is_directory:
-        _remove_directory(directory, last)
+    if stat.S_ISREG(mode):
+        gone = wants_directory or _is_delete_marker(directory, last)
     else:
+        gone = wants_directory or not stat.S_ISLNK(mode) or _leads_to_directory(directory, last)
+    if not gone:
         os.unlink(last, dir_fd=directory)
+    return not gone
+
+
+def _is_delete_marker(directory: int, last: bytes) -> bool:
+    """True for a file that Versity's gateway deleted and keeps for its versions."""
+    target = b"/proc/self/fd/%d/%b" % (directory, last)
+    try:
+        os.getxattr(target, "user.delete-marker", follow_symlinks=False)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return False
+        raise
     return True
 
 
@@ -228,7 +221,7 @@ def put_directory(
         for _ in range(_ATTEMPTS):
             way = parents.open_way(tree.root, path)
             try:
-                record = _mark_directory(tree, way, (bucket, path), attributes, check)
+                record = _mark_directory(tree, way, path, attributes, check)
                 if record is not None:
                     return record
             except BaseException:
@@ -246,24 +239,19 @@ def put_directory(
 def _mark_directory(
     tree: Tree,
     way: parents.Way,
-    name: tuple[str, bytes],
+    path: bytes,
     attributes: Attributes,
     check: Check | None,
 ) -> Record | None:
     """Write the attributes under the key's lock; None when the directory was pruned before."""
-    bucket, path = name
-    hidden = parents.open_hidden(tree.root, bucket.encode())
-    try:
-        with locks.hold(hidden, path):
-            found = os.fstat(way.fd)
-            if not found.st_nlink:
-                return None
-            current = tree.record(way.fd, found, "")
-            if check is not None:
-                check(current)
-            _write_marks(way.fd, attributes, current)
-    finally:
-        os.close(hidden)
+    with locks.hold(tree.root, path):
+        found = os.fstat(way.fd)
+        if not found.st_nlink:
+            return None
+        current = tree.record(way.fd, found, "")
+        if check is not None:
+            check(current)
+        _write_marks(way.fd, attributes, current)
     if tree.durability == "full":
         way.sync()
         _step(tree, "synced")

@@ -8,17 +8,16 @@ sees ENOENT and makes it again.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass, field
 
-from s3filters.store import locks
+from s3filters.store import hidden, locks
 from s3filters.store.beneath import DIRECTORY, Root
-from s3filters.store.errors import InternalError, ObjectParentIsFile, SlowDown, StoreError
-from s3filters.store.paths import HIDDEN
+from s3filters.store.errors import ObjectParentIsFile, SlowDown, StoreError
 
 MADE = "user.s3filters.made"
-MODE = 0o755
 _ATTEMPTS = 64  # parents pruned by others while we make them
 
 
@@ -80,14 +79,23 @@ def _enter(way: Way, name: bytes) -> None:
     """Go one directory down, making it if it is not there."""
     above = way.fd
     try:
-        os.mkdir(name, MODE, dir_fd=above)
+        os.mkdir(name, hidden.MODE, dir_fd=above)
     except FileExistsError:
         way.fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
         os.close(above)
         return
-    way.fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
+    fd = -1
+    try:
+        fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
+        os.setxattr(fd, MADE, b"1")
+    except BaseException:
+        if fd >= 0:
+            os.close(fd)
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=above)
+        raise
+    way.fd = fd
     way.above.append(above)
-    os.setxattr(way.fd, MADE, b"1")
 
 
 def open_deepest(root: Root, path: bytes) -> tuple[int, list[bytes]]:
@@ -108,55 +116,27 @@ def open_deepest(root: Root, path: bytes) -> tuple[int, list[bytes]]:
             missing.append(last)
 
 
-def open_hidden(root: Root, bucket: bytes) -> int:
-    """Open ``<bucket>/.sgwtmp``, made at its first use. Raise OSError: ENOENT without bucket."""
-    path = b"%b/%b" % (bucket, HIDDEN.encode())
-    while True:
-        try:
-            return root.open(path, DIRECTORY)
-        except FileNotFoundError:
-            above = root.open(bucket, DIRECTORY)
-            try:
-                os.mkdir(HIDDEN, MODE, dir_fd=above)
-            except FileExistsError:
-                pass  # another writer was first: look again
-            finally:
-                os.close(above)
-        except NotADirectoryError as error:
-            raise InternalError(f"Something that is no directory is named {HIDDEN}.") from error
+def prune(root: Root, path: bytes) -> None:
+    """Remove the directory ``path`` and those above it, as long as they are empty and ours."""
+    while b"/" in path and prune_one(root, path):
+        path = path[: path.rindex(b"/")]
 
 
-def prune(root: Root, path: bytes) -> bool:
-    """Remove the directory ``path`` and those above it, as long as they are empty and ours.
+def prune_one(root: Root, path: bytes) -> bool:
+    """Remove one directory if it is empty and ours; return whether it is gone.
 
-    Each is removed under its lock, so none becomes an object between the look and the act. Return
-    whether ``path`` itself is gone (also when it was before).
+    It is removed under its lock, so it does not become an object between the look and the act.
     """
-    gone = 0
-    bucket = path[: path.find(b"/")]
-    while b"/" in path:
-        above, _, name = path.rpartition(b"/")
-        if not _prune_one(root, bucket, above, name):
-            break
-        path = above
-        gone += 1
-    return gone > 0
-
-
-def _prune_one(root: Root, bucket: bytes, above: bytes, name: bytes) -> bool:
+    above, _, name = path.rpartition(b"/")
     try:
         fd = root.open(above, DIRECTORY)
-    except OSError:
+    except FileNotFoundError:
         return True
+    except OSError:
+        return False
     try:
-        if not is_ours(fd, name):
-            return False
-        hidden = open_hidden(root, bucket)
-        try:
-            with locks.hold(hidden, b"%b/%b" % (above, name)):
-                return remove(fd, name)
-        finally:
-            os.close(hidden)
+        with locks.hold(root, path):
+            return remove(fd, name)
     except FileNotFoundError:
         return True
     except (OSError, StoreError):

@@ -44,7 +44,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-from s3filters.store import errors, locks, metadata, parents, paths
+from s3filters.store import errors, hidden, locks, metadata, parents, paths
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
@@ -181,18 +181,22 @@ class Draft:
 
     def _open(self, brief: bool) -> None:
         above, _, last = self.path.rpartition(b"/")
-        directory, missing = parents.open_deepest(self._tree.root, above)
-        try:
-            if not missing and not brief:
-                self._refuse_directory(directory, last)
-            self._open_nameless(directory)
-        except BaseException:
-            os.close(directory)
-            raise
-        if brief and not missing:
-            self._way = Way(directory)
+        for _ in range(_ATTEMPTS):
+            directory, missing = parents.open_deepest(self._tree.root, above)
+            try:
+                if not missing and not brief:
+                    self._refuse_directory(directory, last)
+                self._open_nameless(directory)
+                if brief and not missing:
+                    self._way, directory = Way(directory), -1
+                break
+            except FileNotFoundError:
+                continue  # the directory was pruned since it was opened
+            finally:
+                if directory >= 0:
+                    os.close(directory)
         else:
-            os.close(directory)
+            raise errors.SlowDown
         if self.fd < 0:
             self._open_named()
         self._step("opened")
@@ -200,7 +204,7 @@ class Draft:
     def _hide(self) -> int:
         """Return a descriptor of ``.sgwtmp``, made at its first use."""
         if self._hidden < 0:
-            self._hidden = parents.open_hidden(self._tree.root, self.bucket.encode())
+            self._hidden = hidden.open_in(self._tree.root, self.bucket.encode())
         return self._hidden
 
     def _unhide(self) -> None:
@@ -216,7 +220,7 @@ class Draft:
         except FileNotFoundError:
             return
         if stat.S_ISDIR(found.st_mode):
-            if not parents.prune(self._tree.root, self.path):
+            if not parents.prune_one(self._tree.root, self.path):
                 raise errors.ExistingObjectIsDirectory
         elif not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
             raise errors.MethodNotAllowed(_SPECIAL)
@@ -274,9 +278,9 @@ class Draft:
         """Make the name; True when it is a new one. Raise FileNotFoundError: no such directory."""
         if check is None and self._link(directory, last):
             return True
-        with locks.hold(self._hide(), self.path):
+        with locks.hold(self._tree.root, self.path):
             for _ in range(_ATTEMPTS):
-                taken, current = self._look(directory, last)
+                taken, current = self._look(directory, last, only_if_absent or check is not None)
                 if only_if_absent and current is not None:
                     raise errors.AlreadyExists
                 if check is not None:
@@ -288,8 +292,8 @@ class Draft:
                     return True
         raise errors.SlowDown
 
-    def _look(self, directory: int, last: bytes) -> tuple[bool, Record | None]:
-        """Return whether the name is taken, and by which object.
+    def _look(self, directory: int, last: bytes, closely: bool) -> tuple[bool, Record | None]:
+        """Return whether the name is taken, and (``closely``) by which object.
 
         Raise ExistingObjectIsDirectory, and MethodNotAllowed for a FIFO, socket or device.
         """
@@ -302,11 +306,14 @@ class Draft:
             if parents.remove(directory, last):
                 return False, None
             raise errors.ExistingObjectIsDirectory
-        if stat.S_ISLNK(found.st_mode):
-            return True, self._tree.record_behind_link(self.bucket, self.key)
-        if not stat.S_ISREG(found.st_mode):
+        is_link = stat.S_ISLNK(found.st_mode)
+        if not is_link and not stat.S_ISREG(found.st_mode):
             raise errors.MethodNotAllowed(_SPECIAL)
-        return True, self._tree.record_at(directory, os.fsdecode(last), found)
+        if not closely:
+            return True, None
+        if is_link:
+            return True, self._tree.record_behind_link(self.bucket, self.key)
+        return True, self._tree.record_at(directory, last, found)
 
     def _link(self, directory: int, last: bytes) -> bool:
         """Make the name with link(2); False when it is taken."""
@@ -363,7 +370,7 @@ class Draft:
 
     def _withdraw(self, directory: int, last: bytes) -> None:
         """Take a new name back, unless it is another's by now."""
-        with contextlib.suppress(OSError), locks.hold(self._hide(), self.path):
+        with contextlib.suppress(OSError), locks.hold(self._tree.root, self.path):
             mine = os.fstat(self.fd)
             if os.path.samestat(mine, os.stat(last, dir_fd=directory, follow_symlinks=False)):
                 os.unlink(last, dir_fd=directory)

@@ -7,10 +7,12 @@ memory or raise WouldBlock. ``local`` says whether that can ever work.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
 from s3filters.store import objects, sweep
+from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.objects import Opened
@@ -43,11 +45,15 @@ class Store(Tree):
 
     def open(self, bucket: str, key: str, *, cached: bool = False) -> Opened:
         """Open an object for reading; the caller closes it. Raise NoSuchKey, StoreError."""
-        return objects.open_object(self, bucket, key, cached)
+        fd, record = self.find(bucket, key, READ, cached)
+        return Opened(fd, record)
 
     def head(self, bucket: str, key: str, *, cached: bool = False) -> Record:
         """Return an object's record. Raise NoSuchKey, StoreError."""
-        return objects.head(self, bucket, key, cached)
+        # Attributes are read faster from a file that is really open; what is known needs none.
+        fd, record = self.find(bucket, key, LOOK if cached else READ, cached)
+        os.close(fd)
+        return record
 
     def draft(self, bucket: str, key: str) -> Draft:
         """Begin to store an object; see Draft for the rest and for errors."""
@@ -77,8 +83,8 @@ class Store(Tree):
         """Make a directory an object (``key`` ends in ``/``). Raise StoreError."""
         return objects.put_directory(self, bucket, key, attributes, check)
 
-    def delete(self, bucket: str, key: str, check: Check | None = None) -> Record | None:
-        """Delete an object; return what it was, None when there was none. Raise StoreError."""
+    def delete(self, bucket: str, key: str, check: Check | None = None) -> bool:
+        """Delete an object; return whether there was one. Raise StoreError."""
         return objects.delete(self, bucket, key, check)
 
     def sweep(self, age_s: float) -> int:

@@ -7,6 +7,7 @@ Record.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
 
@@ -52,6 +53,8 @@ class Tree:
         self.durability = durability
         self.trace = trace
         self.known = Known(records if self.local else 0)
+        can_cached = self.local and self.root.can_cached
+        self._open_cached = self.root.open_cached if can_cached else _cannot
         self.names = NameCache(local=self.local)  # of directories, for listings
 
     def close(self) -> None:
@@ -75,9 +78,19 @@ class Tree:
                 self.known.keep(record, began_ns)
         return record
 
-    def record_at(self, directory: int, name: str, found: os.stat_result) -> Record | None:
-        """Return the record of a name in an open directory; links are not followed."""
-        return self.record(f"/proc/self/fd/{directory}/{name}", found, name)
+    def record_at(self, directory: int, name: bytes, found: os.stat_result) -> Record | None:
+        """Return the record of a name in an open directory, None when it is no object any more.
+
+        :param found: the stat of that name, by which a FIFO or a device was ruled out
+        """
+        record = self.known.get(found)
+        if record is not None:
+            return record
+        fd = os.open(name, READ.flags | os.O_NOFOLLOW, dir_fd=directory)
+        try:
+            return self.record(fd, os.fstat(fd), os.fsdecode(name))
+        finally:
+            os.close(fd)
 
     def record_behind_link(self, bucket: str, key: str) -> Record | None:
         """Return the object that a symbolic link leads to, None when it leads to none."""
@@ -99,7 +112,10 @@ class Tree:
             path = paths.path_of(bucket, key)
         except paths.ReservedName as error:
             raise self.missing(bucket, key) from error
-        fd = self._open(path, bucket, key, kind, cached)
+        try:
+            fd = (self._open_cached if cached else self.root.open)(path, kind)
+        except OSError as error:
+            raise self._not_opened(error, bucket, key) from error
         try:
             found = os.fstat(fd)
             record = self.known.get(found)
@@ -117,28 +133,32 @@ class Tree:
             raise
         return fd, record
 
-    def _open(self, path: bytes, bucket: str, key: str, kind: Kind, cached: bool) -> int:
-        root = self.root
-        try:
-            if not cached:
-                return root.open(path, kind)
-            if not self.local or not root.can_cached:
-                raise WouldBlock
-            return root.open_cached(path, kind)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise self.missing(bucket, key) from error
-        except BlockingIOError as error:
-            raise WouldBlock from error
-        except OSError as error:
-            raise errors.from_os(error, f"{bucket}/{key}") from error
+    def _not_opened(self, error: OSError, bucket: str, key: str) -> Exception:
+        """Return what an error of opening means to somebody who wants to read."""
+        if isinstance(error, BlockingIOError):
+            return WouldBlock()
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return self.missing(bucket, key)
+        return errors.from_os(error, f"{bucket}/{key}")
 
     def missing(self, bucket: str, key: str) -> errors.StoreError:
         """Return the error for a key that is not there: the bucket may be what is missing."""
         try:
-            os.close(self.root.open(paths.bucket_path(bucket), LOOK))
-        except OSError:
+            found = os.stat(paths.bucket_path(bucket), dir_fd=self.root.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return errors.NoSuchBucket(BucketName=bucket)
+        except OSError as error:
+            return errors.from_os(error, bucket)
+        if not stat.S_ISDIR(found.st_mode) and not self._leads_to_bucket(bucket):
             return errors.NoSuchBucket(BucketName=bucket)
         return errors.NoSuchKey(Key=key)
+
+    def _leads_to_bucket(self, bucket: str) -> bool:
+        try:
+            os.close(self.open_bucket(bucket))
+        except errors.StoreError:
+            return False
+        return True
 
     def open_bucket(self, bucket: str, kind: Kind = DIRECTORY) -> int:
         """Return a descriptor of the bucket's directory. Raise NoSuchBucket, StoreError."""
@@ -148,3 +168,8 @@ class Tree:
             raise errors.NoSuchBucket(BucketName=bucket) from error
         except OSError as error:
             raise errors.from_os(error, bucket) from error
+
+
+def _cannot(path: bytes, kind: Kind) -> int:
+    """Open nothing: this kernel, or this file system, cannot promise not to wait."""
+    raise BlockingIOError
