@@ -30,7 +30,9 @@ class LineFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = 1 if path == "-" else self._open()
-        self._lines: deque[str] = deque(maxlen=MOST)  # appended to and taken from by several threads at once
+        self._lines: deque[str] = deque(
+            maxlen=MOST
+        )  # appended to and taken from by several threads at once
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.flush)

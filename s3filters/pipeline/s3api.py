@@ -171,8 +171,7 @@ def _read_conditions(environ: Environ, prefix: str = "HTTP_") -> Conditions:
 
 
 def _write_conditions(environ: Environ) -> Conditions:
-    """Conditions of a change: If-Match, or If-None-Match: *, as AWS has it; others are refused by
-    name."""
+    """Conditions of a change: If-Match or ``If-None-Match: *``; others are refused by name."""
     match, none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
     for key in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"):
         if key in environ:

@@ -138,8 +138,7 @@ class Body:
         return self._hashers[algorithm].digest()
 
     def read(self, limit: int, code: str = "MaxMessageLengthExceeded") -> bytes:
-        """Read a whole small body, verified. Raise S3Error(code) when it is over ``limit``
-        bytes."""
+        """Read a whole small body, verified. Raise S3Error(code) when over ``limit`` bytes."""
         if self.length is not None and self.length > limit:
             raise S3Error(code)
         room = limit + 1 if self.length is None else self.length

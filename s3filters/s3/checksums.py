@@ -47,8 +47,7 @@ class _Crc:
 
 
 class Algorithm(NamedTuple):
-    """A row of ``ALGORITHMS``; ``header`` is lower case, ``size`` is that of the digest in
-    bytes."""
+    """A row of ``ALGORITHMS``; ``header`` is lower case, ``size`` the digest's in bytes."""
 
     header: str
     size: int

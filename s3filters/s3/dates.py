@@ -35,19 +35,19 @@ def http_date(epoch_s: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _iso_second(epoch_s: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(max(_EARLIEST, min(epoch_s, _LATEST))))
+    return time.strftime(
+        "%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(max(_EARLIEST, min(epoch_s, _LATEST)))
+    )
 
 
 def iso_date(epoch_ns: int) -> str:
-    """Return ``2026-11-21T08:24:09.000Z`` for nanoseconds since 1970, cut to the second as AWS
-    does."""
+    """Return ``2026-11-21T08:24:09.000Z``, cut to the second as AWS does."""
     return _iso_second(epoch_ns // 1_000_000_000)
 
 
 @lru_cache(maxsize=1024)
 def parse_http_date(text: str) -> int | None:
-    """Return whole seconds since 1970 of an HTTP date in any of its three forms, None if it is
-    none."""
+    """Return whole seconds since 1970 of an HTTP date in any of its forms, None if it is none."""
     for form in _FORMS:
         match = form.fullmatch(text.strip())
         if match is not None:

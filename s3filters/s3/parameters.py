@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from s3filters.s3 import checksums, dates, ranges, rules, tokens
+from s3filters.s3 import checksums, ranges, rules, tokens
 from s3filters.s3.errors import S3Error
 
 INT = (1 << 31) - 1
@@ -140,14 +140,6 @@ def algorithm(word: str, value: str) -> str:
             f"Please try again with any of the valid types: [{known}]",
         )
     return name
-
-
-def date(word: str, value: str) -> int:
-    """An HTTP date as seconds since 1970."""
-    seconds = dates.parse_http_date(value)
-    if seconds is None:
-        raise bad(word, value, f"{word} is no HTTP date.")
-    return seconds
 
 
 def source_range(word: str, value: str) -> ranges.Range:

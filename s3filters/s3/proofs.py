@@ -29,7 +29,7 @@ _SINGLE = "Expecting a single x-amz-checksum- header. Multiple checksum Types ar
 def expect(body: Body, environ: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
     """Make the body prove what the headers say.
 
-    Return the algorithm of its checksum, None without one, and the digest where it is known already.
+    Return the algorithm of its checksum, None without one, and the digest where it is known.
     Raise InvalidDigest for a Content-MD5 that is none, InvalidRequest for checksum headers that
     contradict each other or are none, NotImplemented for algorithms that are not computed here.
     """

@@ -92,7 +92,11 @@ def test_a_body_that_ends_early_is_incomplete():
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(TimeoutError(), "RequestTimeout"), (ConnectionResetError(), "IncompleteBody"), (OSError(5, "x"), "IncompleteBody")],
+    [
+        (TimeoutError(), "RequestTimeout"),
+        (ConnectionResetError(), "IncompleteBody"),
+        (OSError(5, "x"), "IncompleteBody"),
+    ],
 )
 def test_a_client_that_is_slow_or_gone_is_an_error_of_s3(error, code):
     assert failure(drain, Body(Failing(error), 5)).code == code
@@ -171,5 +175,7 @@ def test_reading_whole_checks_proofs_and_tail():
 
 def test_a_body_that_is_announced_too_long_is_not_read():
     source = Plain(DATA)
-    assert failure(Body(source_of(source), len(DATA)).read, 5, "MalformedXML").code == "MalformedXML"
+    assert (
+        failure(Body(source_of(source), len(DATA)).read, 5, "MalformedXML").code == "MalformedXML"
+    )
     assert source.asked == 0

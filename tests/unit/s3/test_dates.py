@@ -45,10 +45,18 @@ def test_two_digits_of_a_year_are_at_most_fifty_years_ahead():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "Sat, 31 Feb 2026 08:24:09 GMT", "Sat, 21 Nov 2026 25:24:09 GMT",
-     "Sat, 21 Xyz 2026 08:24:09 GMT", "Sat, 21 Nov 2026 08:24:09 CET", "2026-11-21T08:24:09Z",
-     "Sat, 21 Nov 0000 08:24:09 GMT", "Sat, 00 Nov 2026 08:24:09 GMT"],
-)  # fmt: skip
+    [
+        "",
+        "yesterday",
+        "Sat, 31 Feb 2026 08:24:09 GMT",
+        "Sat, 21 Nov 2026 25:24:09 GMT",
+        "Sat, 21 Xyz 2026 08:24:09 GMT",
+        "Sat, 21 Nov 2026 08:24:09 CET",
+        "2026-11-21T08:24:09Z",
+        "Sat, 21 Nov 0000 08:24:09 GMT",
+        "Sat, 00 Nov 2026 08:24:09 GMT",
+    ],
+)
 def test_what_is_no_http_date_is_none(text):
     assert dates.parse_http_date(text) is None
 

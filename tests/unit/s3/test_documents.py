@@ -27,22 +27,29 @@ def test_a_deletion_has_up_to_1000_keys():
     entry = b"<Object><Key>k</Key></Object>"
     assert len(documents.parse_delete(b"<Delete>" + entry * 1000 + b"</Delete>").objects) == 1000
     for count in (0, 1001):
-        assert refused(documents.parse_delete, b"<Delete>" + entry * count + b"</Delete>") == "MalformedXML"
+        assert (
+            refused(documents.parse_delete, b"<Delete>" + entry * count + b"</Delete>")
+            == "MalformedXML"
+        )
 
 
 @pytest.mark.parametrize(
     ("entry", "code"),
-    [(b"<Object/>", "MalformedXML"), (b"<Object><Key/></Object>", "MalformedXML"),
-     (b"<Object><Key>a</Key><Key>b</Key></Object>", "MalformedXML"),
-     (b"<Object><Key>a</Key><Colour>red</Colour></Object>", "MalformedXML"), (b"<Thing/>", "MalformedXML"),
-     (b"<Object><Key>a</Key><Size>5</Size></Object>", "NotImplemented")],
-)  # fmt: skip
+    [
+        (b"<Object/>", "MalformedXML"),
+        (b"<Object><Key/></Object>", "MalformedXML"),
+        (b"<Object><Key>a</Key><Key>b</Key></Object>", "MalformedXML"),
+        (b"<Object><Key>a</Key><Colour>red</Colour></Object>", "MalformedXML"),
+        (b"<Thing/>", "MalformedXML"),
+        (b"<Object><Key>a</Key><Size>5</Size></Object>", "NotImplemented"),
+    ],
+)
 def test_an_entry_that_is_not_understood_whole_is_refused(entry, code):
     assert refused(documents.parse_delete, b"<Delete>" + entry + b"</Delete>") == code
 
 
 def test_the_largest_deletion_fits_its_limit():
-    entry = b"<Object><Key>" + b"&quot;" * 0 + "é".encode() * 512 + b"</Key></Object>"
+    entry = b"<Object><Key>" + "é".encode() * 512 + b"</Key></Object>"
     assert len(b"<Delete>" + entry * 1000 + b"</Delete>") < rules.DELETE_XML_BYTES
 
 
@@ -51,7 +58,9 @@ def test_a_new_bucket_may_say_where():
     head, tail = b"<CreateBucketConfiguration>", b"</CreateBucketConfiguration>"
     assert parse(b"") is None
     assert parse(head + tail) is None
-    assert parse(head + b"<LocationConstraint> eu-west-1 </LocationConstraint>" + tail) == "eu-west-1"
+    assert (
+        parse(head + b"<LocationConstraint> eu-west-1 </LocationConstraint>" + tail) == "eu-west-1"
+    )
     assert refused(parse, head + b"<Tags><Tag/></Tags>" + tail) == "NotImplemented"
     assert refused(parse, head + b"<Colour/>" + tail) == "MalformedXML"
     assert refused(parse, b"<Delete/>") == "MalformedXML"

@@ -14,7 +14,11 @@ def answer(error, method="GET", path="/bucket/key", **more):
     def start_response(status, headers):
         seen.update(status=status, headers=headers)
 
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "s3filters.request_id": "0123456789ABCDEF"}
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "s3filters.request_id": "0123456789ABCDEF",
+    }
     seen["body"] = b"".join(error({**environ, **more}, start_response))
     return seen
 
@@ -52,7 +56,9 @@ def test_a_detail_of_none_is_left_out_and_others_keep_their_order():
 
 @pytest.mark.parametrize("text", ["a<b>&c", "nul\0 bell\a", "lone \udcff", "cr\rlf\n", "\ufffe"])
 def test_no_text_makes_a_document_that_cannot_be_parsed(text):
-    document = S3Error("InvalidArgument", text, ArgumentValue=text).document({"PATH_INFO": "/\0\xff<"})
+    document = S3Error("InvalidArgument", text, ArgumentValue=text).document(
+        {"PATH_INFO": "/\0\xff<"}
+    )
     assert ElementTree.fromstring(document).findtext("Code") == "InvalidArgument"
 
 
@@ -69,10 +75,16 @@ def test_every_code_has_a_status_and_words():
         assert message
 
 
-@pytest.mark.parametrize("code", [
-    "ExistingObjectIsDirectory", "ObjectParentIsFile", "DirectoryObjectContainsData",
-    "QuotaExceeded", "InsufficientStorage",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ExistingObjectIsDirectory",
+        "ObjectParentIsFile",
+        "DirectoryObjectContainsData",
+        "QuotaExceeded",
+        "InsufficientStorage",
+    ],
+)
 def test_codes_of_versitys_gateway_are_known(code):
     assert code in CODES
 

@@ -48,9 +48,15 @@ def test_an_object_without_a_type_has_the_one_of_s3():
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [("aws-chunked", None), ("aws-chunked,gzip", "gzip"), ("gzip, aws-chunked", "gzip"),
-     ("AWS-CHUNKED", None), ("gzip,br", "gzip,br"), (",", None)],
-)  # fmt: skip
+    [
+        ("aws-chunked", None),
+        ("aws-chunked,gzip", "gzip"),
+        ("gzip, aws-chunked", "gzip"),
+        ("AWS-CHUNKED", None),
+        ("gzip,br", "gzip,br"),
+        (",", None),
+    ],
+)
 def test_aws_chunked_describes_the_request_and_is_not_stored(sent, kept):
     assert stored(HTTP_CONTENT_ENCODING=sent).standard.get("content-encoding") == kept
 
@@ -80,12 +86,21 @@ def test_user_metadata_may_be_2_kib_of_utf8():
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [("plain", "plain"), (wire("grüße"), "grüße"), ("gr\xfc\xdfe", "grüße"),
-     ("=?UTF-8?B?Z3LDvMOfZQ==?=", "grüße"), ("=?utf-8?q?gr=C3=BC=C3=9Fe_x?=", "grüße x"),
-     ("=?iso-8859-1?q?gr=FC=DFe?=", "grüße"), ("a =?UTF-8?B?w7w=?= b", "a ü b"),
-     ("=?utf-8?q?a?= =?utf-8?q?b?= c", "ab c"), ("=?nonsense", "=?nonsense"), ("=?klingon?q?x?=", "=?klingon?q?x?="),
-     ("=?utf-8?b?!?=", "=?utf-8?b?!?="), ("=?utf-8?q?=FF?=", "=?utf-8?q?=FF?=")],
-)  # fmt: skip
+    [
+        ("plain", "plain"),
+        (wire("grüße"), "grüße"),
+        ("gr\xfc\xdfe", "grüße"),
+        ("=?UTF-8?B?Z3LDvMOfZQ==?=", "grüße"),
+        ("=?utf-8?q?gr=C3=BC=C3=9Fe_x?=", "grüße x"),
+        ("=?iso-8859-1?q?gr=FC=DFe?=", "grüße"),
+        ("a =?UTF-8?B?w7w=?= b", "a ü b"),
+        ("=?utf-8?q?a?= =?utf-8?q?b?= c", "ab c"),
+        ("=?nonsense", "=?nonsense"),
+        ("=?klingon?q?x?=", "=?klingon?q?x?="),
+        ("=?utf-8?b?!?=", "=?utf-8?b?!?="),
+        ("=?utf-8?q?=FF?=", "=?utf-8?q?=FF?="),
+    ],
+)
 def test_text_is_read_as_utf8_latin1_or_rfc_2047(sent, kept):
     assert stored(("x-amz-meta-a", sent)).user == {"a": kept}
 
@@ -111,7 +126,7 @@ def test_user_metadata_comes_back_and_is_a_sound_header(text):
     assert value.isascii() and value.isprintable()
     if value == text:
         return
-    (word, charset), = decode_header(value)
+    ((word, charset),) = decode_header(value)
     assert word.decode(charset) == text
 
 
@@ -127,7 +142,9 @@ def test_names_that_no_header_can_have_are_counted():
     assert got == [("x-amz-meta-good", "1"), ("x-amz-missing-meta", "3")]
 
 
-@pytest.mark.parametrize("name", ["STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])
+@pytest.mark.parametrize(
+    "name", ["STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"]
+)
 def test_storage_classes_are_kept(name):
     assert stored(HTTP_X_AMZ_STORAGE_CLASS=name).storage_class == name
 

@@ -11,12 +11,16 @@ def refused(parse, value, word="word"):
     return caught.value
 
 
-@pytest.mark.parametrize(("text", "number"), [("0", 0), ("5", 5), ("1000", 1000), ("1001", 1000), ("2147483647", 1000)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("5", 5), ("1000", 1000), ("1001", 1000), ("2147483647", 1000)]
+)
 def test_max_keys_is_capped(text, number):
     assert p.page("max-keys", text) == number
 
 
-@pytest.mark.parametrize("text", ["-1", "x", "", "1.5", "2147483648", "9" * 5000, "٣", "1 ", "+-1", "-"])
+@pytest.mark.parametrize(
+    "text", ["-1", "x", "", "1.5", "2147483648", "9" * 5000, "٣", "1 ", "+-1", "-"]
+)
 def test_max_keys_is_a_number_within_bounds(text):
     error = refused(p.page, text, "max-keys")
     assert (error.code, error.status) == ("InvalidArgument", 400)

@@ -40,7 +40,10 @@ def test_nothing_is_demanded_of_a_body_without_headers():
 
 
 def test_content_md5():
-    assert prove(HTTP_CONTENT_MD5=base64.b64encode(hashlib.md5(DATA).digest()).decode()) == (None, None)
+    assert prove(HTTP_CONTENT_MD5=base64.b64encode(hashlib.md5(DATA).digest()).decode()) == (
+        None,
+        None,
+    )
     assert failure(HTTP_CONTENT_MD5=base64.b64encode(bytes(16)).decode()).code == "BadDigest"
     for text in ("", "x", "AAAA", digest("SHA1")):
         assert failure(HTTP_CONTENT_MD5=text).code == "InvalidDigest"
@@ -77,7 +80,9 @@ def test_only_one_checksum_may_be_given():
     assert "single" in failure(**crc, HTTP_X_AMZ_TRAILER="x-amz-checksum-sha1").message
 
 
-@pytest.mark.parametrize("name", ["x-amz-meta-a", "x-amz-checksum-md5", "", "x-amz-checksum-crc32,x-amz-checksum-sha1"])
+@pytest.mark.parametrize(
+    "name", ["x-amz-meta-a", "x-amz-checksum-md5", "", "x-amz-checksum-crc32,x-amz-checksum-sha1"]
+)
 def test_a_trailer_must_be_one_that_is_checked(name):
     assert failure(HTTP_X_AMZ_TRAILER=name).code == "InvalidRequest"
 
@@ -85,7 +90,10 @@ def test_a_trailer_must_be_one_that_is_checked(name):
 @pytest.mark.parametrize("name", ["MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"])
 def test_a_checksum_that_is_not_computed_is_never_ignored(name):
     error = failure(**{key(name): "AAAA"})
-    assert (error.code, error.detail["Header"]) == ("NotImplemented", f"x-amz-checksum-{name.lower()}")
+    assert (error.code, error.detail["Header"]) == (
+        "NotImplemented",
+        f"x-amz-checksum-{name.lower()}",
+    )
 
 
 def test_the_named_algorithm_must_be_the_one_that_is_sent():
@@ -94,5 +102,10 @@ def test_the_named_algorithm_must_be_the_one_that_is_sent():
     assert prove(**crc, **{named: "crc32"})[0] == "CRC32"
     md5 = base64.b64encode(hashlib.md5(DATA).digest()).decode()
     assert prove(HTTP_CONTENT_MD5=md5, **{named: "MD5"}) == (None, None)
-    for given in ({**crc, named: "SHA1"}, {**crc, named: "ROT13"}, {named: "CRC32"}, {named: "MD5"}):
+    for given in (
+        {**crc, named: "SHA1"},
+        {**crc, named: "ROT13"},
+        {named: "CRC32"},
+        {named: "MD5"},
+    ):
         assert failure(**given).code == "InvalidRequest"

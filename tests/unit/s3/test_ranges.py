@@ -8,9 +8,23 @@ from s3filters.s3.errors import S3Error
 
 @pytest.mark.parametrize(
     "text",
-    ["", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "bytes=a-b", "bytes=1-2x",
-     "items=0-1", "bytes=--1", "bytes=+1-2", "bytes 0-1", "bytes=\u0661-\u0662", "bytes=" + "9" * 5000 + "-"],
-)  # fmt: skip
+    [
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=5-2",
+        "bytes=0-1,3-4",
+        "bytes=a-b",
+        "bytes=1-2x",
+        "items=0-1",
+        "bytes=--1",
+        "bytes=+1-2",
+        "bytes 0-1",
+        "bytes=\u0661-\u0662",
+        "bytes=" + "9" * 5000 + "-",
+    ],
+)
 def test_what_is_no_single_range_of_bytes_is_ignored(text):
     assert ranges.parse(text) is None
 
@@ -24,7 +38,9 @@ def test_blanks_and_case_do_not_matter(text):
 def test_a_range_is_a_slice(size, first, last):
     data = bytes(range(size))
     asked = ranges.parse(f"bytes={'' if first is None else first}-{'' if last is None else last}")
-    if first is None and last is None or (first is not None and last is not None and last < first):
+    if (first is None and last is None) or (
+        first is not None and last is not None and last < first
+    ):
         assert asked is None
         return
     if first is None:

@@ -12,14 +12,25 @@ def refused(**environ):
 
 @pytest.mark.parametrize(
     "header",
-    ["x-amz-server-side-encryption: AES256", "x-amz-server-side-encryption: aws:kms",
-     "x-amz-server-side-encryption-customer-algorithm: AES256", "x-amz-server-side-encryption-customer-key: k",
-     "x-amz-copy-source-server-side-encryption-customer-algorithm: AES256",
-     "x-amz-object-lock-mode: GOVERNANCE", "x-amz-object-lock-legal-hold: ON", "x-amz-acl: public-read",
-     "x-amz-grant-read: id=1", "x-amz-grant-full-control: id=1", "x-amz-tagging: a=b",
-     "x-amz-write-offset-bytes: 5", "x-amz-bucket-object-lock-enabled: true",
-     "x-amz-object-ownership: ObjectWriter", "x-amz-if-match-size: 5", "x-amz-acl: "],
-)  # fmt: skip
+    [
+        "x-amz-server-side-encryption: AES256",
+        "x-amz-server-side-encryption: aws:kms",
+        "x-amz-server-side-encryption-customer-algorithm: AES256",
+        "x-amz-server-side-encryption-customer-key: k",
+        "x-amz-copy-source-server-side-encryption-customer-algorithm: AES256",
+        "x-amz-object-lock-mode: GOVERNANCE",
+        "x-amz-object-lock-legal-hold: ON",
+        "x-amz-acl: public-read",
+        "x-amz-grant-read: id=1",
+        "x-amz-grant-full-control: id=1",
+        "x-amz-tagging: a=b",
+        "x-amz-write-offset-bytes: 5",
+        "x-amz-bucket-object-lock-enabled: true",
+        "x-amz-object-ownership: ObjectWriter",
+        "x-amz-if-match-size: 5",
+        "x-amz-acl: ",
+    ],
+)
 def test_a_promise_that_cannot_be_kept_is_refused_by_name(header):
     name, _, value = header.partition(": ")
     error = refused(**{"HTTP_" + name.upper().replace("-", "_"): value})
@@ -29,10 +40,17 @@ def test_a_promise_that_cannot_be_kept_is_refused_by_name(header):
 
 @pytest.mark.parametrize(
     "header",
-    ["x-amz-acl: private", "x-amz-acl: bucket-owner-full-control", "x-amz-object-lock-legal-hold: OFF",
-     "x-amz-bucket-object-lock-enabled: false", "x-amz-object-ownership: BucketOwnerEnforced",
-     "x-amz-tagging: ", "x-amz-date: 20260101T000000Z", "x-amz-meta-a: b"],
-)  # fmt: skip
+    [
+        "x-amz-acl: private",
+        "x-amz-acl: bucket-owner-full-control",
+        "x-amz-object-lock-legal-hold: OFF",
+        "x-amz-bucket-object-lock-enabled: false",
+        "x-amz-object-ownership: BucketOwnerEnforced",
+        "x-amz-tagging: ",
+        "x-amz-date: 20260101T000000Z",
+        "x-amz-meta-a: b",
+    ],
+)
 def test_what_changes_nothing_is_let_through(header):
     name, _, value = header.partition(": ")
     refusals.check_write({"HTTP_" + name.upper().replace("-", "_"): value})

@@ -16,8 +16,10 @@ def answer(reply, method="GET"):
 
 def test_bytes_have_their_length_and_headers_their_case():
     assert answer(Reply(200, [("ETag", '"x"')], b"abc")) == (
-        "200 OK", [("ETag", '"x"'), ("Content-Length", "3")], [b"abc"],
-    )  # fmt: skip
+        "200 OK",
+        [("ETag", '"x"'), ("Content-Length", "3")],
+        [b"abc"],
+    )
 
 
 def test_no_length_is_sent_where_there_is_no_body():

@@ -23,7 +23,8 @@ def test_a_listing_is_rendered_byte_for_byte():
         "CommonPrefixes": [],
     }
     assert xml.render("ListBucketResult", tree).decode() == (
-        f"{HEAD}<ListBucketResult {XMLNS}><Name>bucket</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys>"
+        f"{HEAD}<ListBucketResult {XMLNS}><Name>bucket</Name><Prefix></Prefix>"
+        "<MaxKeys>1000</MaxKeys>"
         "<IsTruncated>false</IsTruncated>"
         "<Contents><Key>a&amp;&lt;b&gt;&quot;</Key><Size>5</Size><Owner><ID>me</ID></Owner></Contents>"
         "<Contents><Key>ключ</Key><Size>0</Size></Contents></ListBucketResult>"
@@ -93,7 +94,9 @@ def test_an_element_that_is_not_expected_is_malformed():
         xml.only(root, ("C",))
 
 
-@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufffe\uffff")))
+@given(
+    st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufffe\uffff"))
+)
 def test_text_comes_back_as_it_went(text):
     root = xml.parse(xml.render("A", {"B": text}), "A")
     assert xml.text_of(root, "B") == text

@@ -1,0 +1,46 @@
+"""acl, glacier and s3multi: what little they do today."""
+
+import pytest
+
+from s3filters import options
+from s3filters.pipeline import acl, glacier, s3multi
+from s3filters.s3.call import KEY, Call, Identity
+from s3filters.s3.operations import ROWS
+
+
+def below(environ, start_response):
+    start_response("200 OK", [])
+    return [b"below"]
+
+
+def ask(module, operation, identity=None):
+    seen = []
+    app = module.filter_factory({})(below)
+    environ = {"REQUEST_METHOD": "GET", KEY: Call(operation, "bucket", "key", identity=identity)}
+    return b"".join(app(environ, lambda *answer: seen.append(answer))), seen[0][0]
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS])
+def test_who_signed_may_do_everything_and_who_did_not_nothing(name):
+    assert ask(acl, name, Identity("AK", "AK"))[0] == b"below"
+    body, status = ask(acl, name)
+    assert status == "403 Forbidden"
+    assert b"<Code>AccessDenied</Code>" in body
+
+
+def test_glacier_passes_everything_through():
+    assert ask(glacier, "RestoreObject")[0] == b"below"
+
+
+def test_multipart_operations_are_refused_by_name_and_no_other_is():
+    for row in ROWS:
+        body, status = ask(s3multi, row.name)
+        multipart = "Multipart" in row.name or "Part" in row.name
+        assert (status == "501 Not Implemented") == multipart == (row.name in s3multi.OPERATIONS)
+        assert not multipart or f"<Message>{row.name} is not".encode() in body
+
+
+@pytest.mark.parametrize("module", [acl, glacier, s3multi])
+def test_they_have_no_options(module):
+    with pytest.raises(options.OptionError):
+        module.filter_factory({}, colour="red")
