@@ -342,6 +342,7 @@ RCLONE = Program(
     where=("rclone",),
     options=("--config", "{config}", "--retries", "1", "--low-level-retries", "1"),
     tls_options=("--ca-cert", "{ca}"),
+    environ={"AWS_CA_BUNDLE": ""},  # its S3 library cannot take this one beside --ca-cert
     config=(
         "[r]\ntype = s3\nprovider = Other\naccess_key_id = {access}\nsecret_access_key = {secret}\n"
         "endpoint = {url}\nregion = {region}\nforce_path_style = true\nupload_cutoff = 1G\n"
@@ -365,6 +366,7 @@ CURL = Program(
     options=(
         *("--silent", "--show-error", "--fail-with-body", "--path-as-is"),
         *("--aws-sigv4", "aws:amz:{region}:s3", "--user", "{access}:{secret}"),
+        *("--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"),  # curl before 8 does not send it
     ),
     tls_options=("--cacert", "{ca}"),
     encoded=True,

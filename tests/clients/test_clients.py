@@ -7,6 +7,7 @@ same client. The disk is looked at directly, so two mistakes cannot cancel each 
 from __future__ import annotations
 
 import filecmp
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ KEYS = {
     "backslash": "a\\b.txt",
     "1000 bytes": "/".join(("k" * 249,) * 4) + "k",
 }
+LONG_AGO = 1_600_000_000
 FILES = 1_003  # in one bucket: more than a page of a listing
 
 # What a client cannot do, whatever the server: never the server's fault, so each needs its reason.
@@ -101,6 +103,7 @@ def test_a_folder_is_synced_up_and_down_and_not_sent_twice(scene: Scene, tmp_pat
     for name in ("a.txt", "deep/er/b +%.txt", "deep/ü.txt", "empty"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name if name != "empty" else "")
+        os.utime(folder / name, (LONG_AGO, LONG_AGO))  # LastModified has no fractions of a second
     back.mkdir()
 
     scene.client.sync(folder, scene.bucket, "synced")
