@@ -1,6 +1,8 @@
-"""An app for an ini that keeps what PasteDeploy gave to its factory."""
+"""An app and a server for an ini, which keep what PasteDeploy gave to their factories."""
 
 ERRORS = {"LookupError": LookupError, "OSError": OSError}
+
+served = []
 
 
 class Echo:
@@ -14,3 +16,10 @@ def app_factory(global_conf, **local_conf):
         name = local_conf["fail"]
         raise ERRORS[name](f"{name} on demand")
     return Echo(global_conf, local_conf)
+
+
+def server_factory(global_conf, greeting):
+    def serve(app):
+        served.append((greeting, type(app).__name__))
+
+    return serve

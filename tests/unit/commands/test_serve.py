@@ -1,0 +1,161 @@
+"""``s3filters serve``: what it makes, what it refuses, and what it hands to the server."""
+
+import json
+import stat
+
+import pytest
+
+from s3filters.commands import main, serve
+from s3filters.server.listeners import ListenError
+from tests.unit.commands import echo
+
+
+@pytest.fixture
+def served(monkeypatch, tmp_path):
+    """Serve in a folder of its own, with a server that starts and stops at once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve.logs, "start", lambda level: None)
+    calls = []
+
+    def stand_in(load_app, options, *, on_ready):
+        calls.append((load_app, options))
+        on_ready([f"http://{options.listen[0]}"])
+        return 0
+
+    monkeypatch.setattr(serve.runner, "serve", stand_in)
+    return calls
+
+
+def test_a_first_start_makes_root_and_keys_and_shows_them_once(served, tmp_path, capsys):
+    assert main.main(["serve"]) == 0
+    path = tmp_path / "credentials.jsonl"
+    entry = json.loads(path.read_text())
+    first = capsys.readouterr().out
+    assert (tmp_path / "data").is_dir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert entry["access_key"] in first
+    assert entry["secret_key"] in first
+    assert main.main(["serve"]) == 0
+    second = capsys.readouterr().out
+    assert entry["access_key"] in second
+    assert entry["secret_key"] not in second
+    assert path.read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("access_name", "secret_name"),
+    [("S3_ACCESS_KEY", "S3_SECRET_KEY"), ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")],
+)
+def test_keys_of_the_environment_are_used_and_none_are_made(
+    served, tmp_path, monkeypatch, capsys, access_name, secret_name
+):
+    monkeypatch.setenv(access_name, "AKIAENVIRONMENT00000")
+    monkeypatch.setenv(secret_name, "secret-of-the-environment")
+    assert main.main(["serve"]) == 0
+    out = capsys.readouterr().out
+    assert "AKIAENVIRONMENT00000" in out
+    assert "secret-of-the-environment" not in out
+    assert not (tmp_path / "credentials.jsonl").exists()
+
+
+def test_a_pipeline_without_sigauth_needs_no_keys(served, tmp_path):
+    path = tmp_path / "open.ini"
+    path.write_text(
+        "[pipeline:main]\npipeline = s3api fs\n[filter:s3api]\nuse = egg:s3filters#s3api\n"
+        "[app:fs]\nuse = egg:s3filters#fs\n[server:main]\nuse = egg:s3filters#eventlet\n"
+    )
+    assert main.main(["serve", "--conf", str(path)]) == 0
+    assert not (tmp_path / "credentials.jsonl").exists()
+
+
+def test_server_flags_stand_above_the_ini(served, tmp_path):
+    path = tmp_path / "my.ini"
+    text = serve.Configuration(None, {}).path.read_text()
+    path.write_text(
+        text.replace("#workers = 0", "workers = 3").replace("#threads = 8", "threads=5")
+    )
+    assert main.main(["serve", "--conf", str(path), "--workers", "2", "--listen", "[::1]:0"]) == 0
+    (_, options) = served[0]
+    assert (options.workers, options.threads, options.listen) == (2, 5, ("[::1]:0",))
+
+
+def test_paths_of_flags_are_absolute_since_a_reload_may_happen_elsewhere(
+    served, tmp_path, monkeypatch
+):
+    (tmp_path / "tree" / "bucket").mkdir(parents=True)
+    assert main.main(["serve", "--root", "tree"]) == 0
+    monkeypatch.chdir("/")
+    load_app, _ = served[0]
+    load_app()
+    assert not (tmp_path / "tree" / "tree").exists()
+
+
+def test_an_ini_that_breaks_before_a_reload_is_told_in_one_line(served, tmp_path):
+    path = tmp_path / "my.ini"
+    path.write_text(serve.Configuration(None, {}).path.read_text())
+    assert main.main(["serve", "--conf", str(path)]) == 0
+    path.write_text(path.read_text().replace("#path = /healthz", "paht = /x"))
+    load_app, _ = served[0]
+    with pytest.raises(serve.ini_options.OptionError, match="no option paht"):
+        load_app()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--conf", "none.ini"], 2, "none.ini: No such file"),
+        (["--root", "file"], 1, "root {here}/file: this is not a folder"),
+        (["--root", "file/below"], 1, "root {here}/file/below: Not a directory"),
+        (["--root", "r", "--credentials", "r/b/keys"], 2, "in a bucket of {here}/r"),
+        (["--credentials", "file/keys"], 1, "credentials {here}/file/keys: Not a directory"),
+        (["--access-log", "file/log"], 2, "[DEFAULT] access_log"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_an_exit_code(served, tmp_path, capsys, words, code, said):
+    (tmp_path / "file").touch()
+    assert main.main(["serve", *words]) == code
+    err = capsys.readouterr().err
+    assert said.format(here=tmp_path) in err
+    assert err.startswith("s3filters: ")
+    assert err.count("\n") == 1
+
+
+def test_an_address_in_use_is_one_line_and_exit_code_1(served, monkeypatch, capsys):
+    def refuse(*_args, **_named):
+        raise ListenError("cannot listen on 127.0.0.1:9900: Address already in use")
+
+    monkeypatch.setattr(serve.runner, "serve", refuse)
+    assert main.main(["serve"]) == 1
+    assert capsys.readouterr().err == (
+        "s3filters: cannot listen on 127.0.0.1:9900: Address already in use\n"
+    )
+
+
+FOREIGN = """
+[DEFAULT]
+root = %(here)s/root
+[pipeline:main]
+pipeline = s3api fs
+[filter:s3api]
+use = egg:s3filters#s3api
+[app:fs]
+use = egg:s3filters#fs
+[server:main]
+paste.server_factory = tests.unit.commands.echo:server_factory
+greeting = hello
+"""
+
+
+def test_another_server_of_the_ini_is_run_as_it_is(served, tmp_path):
+    path = tmp_path / "foreign.ini"
+    path.write_text(FOREIGN)
+    assert main.main(["serve", "--conf", str(path)]) == 0
+    assert served == []
+    assert echo.served == [("hello", "S3api")]
+
+
+def test_flags_of_our_server_are_refused_for_another_one(served, tmp_path, capsys):
+    path = tmp_path / "foreign.ini"
+    path.write_text(FOREIGN)
+    assert main.main(["serve", "--conf", str(path), "--workers", "2"]) == 2
+    assert "--workers is for our own server" in capsys.readouterr().err
