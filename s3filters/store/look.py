@@ -9,13 +9,14 @@ can block or be recalled from a tape, and read from that one descriptor, so that
 attributes are of the same file.
 
 Whether a directory holds an object is asked for common prefixes. The first object found is the
-answer and is remembered by name as the directory's witness: next time one look at it is enough.
+answer and is remembered as the directory's witness: next time one look at it is enough.
 That a tree holds none can only be said after all its directories were read; after ``_PROBES`` of
 them the answer is "yes", unproven.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -33,9 +34,11 @@ _FILE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _COLD = 64  # inodes that a page may read when it was to use what is in memory
 _PROBES = 1000  # directories
 _WITNESSES = 8192
+_ETAG = "user.etag"  # what makes a directory an object, see metadata
 
-# (device, inode) of a directory -> a name in it that was an object; only believed after a look.
-_witnesses: dict[tuple[int, int], bytes] = {}
+# (device, inode) of a directory -> path and inode of a file beneath it that was an object. Only
+# believed after a look.
+_witnesses: dict[tuple[int, int], tuple[bytes, int]] = {}
 
 
 class Looks:
@@ -94,6 +97,12 @@ class Looks:
 
     def directory(self, fd: int, key: str) -> Record | None:
         """Return the record of a directory that is an object; ``key`` ends in ``/``."""
+        try:
+            os.getxattr(fd, _ETAG)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.ENOTSUP):
+                return None
+            raise
         return self._tree.record(fd, os.fstat(fd), key)
 
     def holds(self, fd: int, key: str) -> bool:
@@ -107,23 +116,22 @@ class Looks:
             return False
         if self._known(found) is not None:  # it is an object itself
             return True
-        if self._witnessed(fd, raw, _witnesses.get((found.st_dev, found.st_ino))):
+        place = (found.st_dev, found.st_ino)
+        if place in _witnesses and self._witnessed(fd, raw, *_witnesses[place]):
             return True
         self._wait()
-        return self._search(fd, raw, key)
+        return self._search(fd, raw, key, place)
 
-    def _witnessed(self, fd: int, directory: bytes, witness: bytes | None) -> bool:
-        if witness is None:
-            return False
+    def _witnessed(self, fd: int, directory: bytes, witness: bytes, ino: int) -> bool:
         try:
             found = os.stat(b"%b/%b" % (directory, witness), dir_fd=fd, follow_symlinks=False)
-        except GONE:
+        except OSError:
             return False
         seen = self._known(found)
-        return seen is not None and not seen.is_directory
+        return seen is not None and not seen.is_directory and seen.ino == ino
 
-    def _search(self, fd: int, raw: bytes, key: str) -> bool:
-        """Read directories until there is an object."""
+    def _search(self, fd: int, raw: bytes, key: str, place: tuple[int, int]) -> bool:
+        """Read directories until there is an object; remember the first file that is one."""
         waiting = [([raw], key)]  # names from fd on, key
         for _ in range(_PROBES):
             if not waiting:
@@ -136,28 +144,35 @@ class Looks:
             except PermissionError:
                 return True  # who knows
             try:
-                folders = self._folders(below, base)
-                if folders is None or self.directory(below, base) is not None:
+                folders, seen = self._glance(below, base)
+                if seen is not None:
+                    _remember(place, base[len(key) :] + seen[0], seen[1])
+                    return True
+                if self.directory(below, base) is not None:
                     return True
             finally:
                 os.close(below)
             waiting += [([*path, name[:-1].encode()], base + name) for name in folders]
         return True
 
-    def _folders(self, fd: int, base: str) -> list[str] | None:
-        """Return the directories in a directory, or None when there is an object in it."""
+    def _glance(self, fd: int, base: str) -> tuple[list[str], tuple[str, int] | None]:
+        """Return the directories in a directory and, if there is one, an object: name and inode."""
         folders: list[str] = []
         for name in names.peek(fd):
             if name[-1] == "/":
                 if len(folders) < _PROBES:
                     folders.append(name)
-            elif self.record(fd, base + name) is not None:
-                found = os.fstat(fd)
-                if len(_witnesses) >= _WITNESSES:
-                    _witnesses.clear()
-                _witnesses[found.st_dev, found.st_ino] = name.encode()
-                return None
-        return folders
+                continue
+            record = self.record(fd, base + name)
+            if record is not None:
+                return folders, (name, record.ino)
+        return folders, None
+
+
+def _remember(place: tuple[int, int], witness: str, ino: int) -> None:
+    if len(_witnesses) >= _WITNESSES:
+        _witnesses.clear()
+    _witnesses[place] = (witness.encode(), ino)
 
 
 def open_beneath(fd: int, components: list[bytes]) -> int:

@@ -201,13 +201,21 @@ def test_a_remembered_witness_is_looked_at_again(bucket):
     time.sleep(0.05)
     for _ in range(2):
         assert bucket.page(delimiter="/")[1] == ["d/"]
-    (witness,) = look._witnesses.values()
+    ((witness, _),) = look._witnesses.values()
     os.unlink(os.path.join(os.fsencode(bucket.path), b"d", witness))
     assert bucket.page(delimiter="/")[1] == ["d/"]
     for name in os.listdir(bucket.path / "d"):
         os.unlink(bucket.path / "d" / name)
         os.mkfifo(bucket.path / "d" / name)
     assert bucket.page(delimiter="/")[1] == []
+
+
+def test_a_witness_may_lie_deep(bucket, monkeypatch):
+    bucket.put("d/e/f/x", "d/g/y")
+    time.sleep(0.05)
+    bucket.page(delimiter="/")
+    monkeypatch.setattr(look.Looks, "_search", None)
+    assert bucket.page(delimiter="/")[1] == ["d/"]
 
 
 def test_a_directory_object_is_a_prefix_and_within_itself_a_key(bucket):
