@@ -19,7 +19,7 @@ from s3filters.server.green import Hub
 from s3filters.server.service import Service
 
 BATCH = 32  # connections taken before the others get a turn
-ANSWER_SECONDS = 0.005  # how long a worker that was rung may take, before the ringer does it
+ANSWER_SECONDS = 0.01  # how long a worker that was rung may take, before the ringer takes one
 EXHAUSTED_SECONDS = 0.25  # without descriptors or memory: until the next try
 IDLE_SECONDS = 1.0  # a connection idle for so long gives way to a new one when the worker is full
 ABSENT = -1  # on the board: takes no connections
@@ -84,6 +84,7 @@ class Acceptor:
         self._watching = False
         self._stopped = False
         self._warned = False
+        self._rang = False
         self.resume()
 
     def resume(self) -> None:
@@ -96,6 +97,12 @@ class Acceptor:
                 select.EPOLLIN | select.EPOLLEXCLUSIVE,
             )
 
+    def take_waiting(self) -> None:
+        """Take all that are in the queue now: they have been promised an answer."""
+        limit = self._service.options.connections
+        while len(self._service.connections) < limit and self._accept_one():
+            pass
+
     def stop(self) -> None:
         """Accept nothing any more."""
         self._stopped = True
@@ -106,8 +113,8 @@ class Acceptor:
             self._watching = False
             self._hub.unwatch(self._listener.fileno())
 
-    def accept(self, *, regardless: bool = False) -> None:
-        """Take what has come; ``regardless`` of who has fewer connections."""
+    def accept(self) -> None:
+        """Take what has come, as long as no peer has fewer connections."""
         service = self._service
         for _ in range(BATCH):
             if not self._watching:
@@ -115,11 +122,10 @@ class Acceptor:
             if len(service.connections) >= service.options.connections:
                 self._make_room()
                 return
-            if not regardless:
-                other = self._board.lighter(self._slot, self._peers)
-                if other is not None:
-                    self._hand_over(other)
-                    return
+            other = self._board.lighter(self._slot, self._peers)
+            if other is not None:
+                self._hand_over(other)
+                return
             if not self._accept_one():
                 return
         self._hub.later(0, self.accept)
@@ -143,10 +149,15 @@ class Acceptor:
 
     def _hand_over(self, other: int) -> None:
         self._board.ring(other)
-        self._hub.later(ANSWER_SECONDS, self._check)
+        if not self._rang:
+            self._rang = True
+            self._hub.later(ANSWER_SECONDS, self._check)
 
     def _check(self) -> None:
-        self.accept(regardless=True)
+        """Whoever was rung had time to accept. What is there still shall not wait for it."""
+        self._rang = False
+        if self._watching and self._accept_one():
+            self.accept()
 
     def _make_room(self) -> None:
         """The worker is full: end a connection that only idles, or leave it to the others."""

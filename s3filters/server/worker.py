@@ -61,6 +61,7 @@ class Worker:
         self._hub: Hub = start_hub()
         self._options = options
         self._place = place
+        self._listeners = listeners
         self._service = Service(app, options, self._hub, tls_context(options))
         self._service.on_forget = self._on_room
         offload.install(Pool(self._hub, options.threads))
@@ -117,7 +118,7 @@ class Worker:
     def _stop(self) -> None:
         if not self._service.stopping:
             for acceptor in self._acceptors:
-                acceptor.accept(regardless=True)  # who is in the queue has been promised an answer
+                acceptor.take_waiting()
             self._leave(0.0)
 
     def _retire(self) -> None:
@@ -128,6 +129,8 @@ class Worker:
         self._place.board.write(self._place.slot, ABSENT)
         for acceptor in self._acceptors:
             acceptor.stop()
+        for listener in self._listeners:
+            listener.close(remove=False)  # ours is a copy; the queue ends with the last one
         self._service.drain(linger)
         self._hub.later(self._options.drain_timeout, self._finish)
         self._wait_for_last()

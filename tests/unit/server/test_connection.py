@@ -126,13 +126,15 @@ def test_an_unread_small_body_is_dropped_and_the_connection_kept():
 
 
 def test_an_unread_large_body_ends_the_connection_but_the_answer_arrives():
-    with serving(answering("403 No", [("Content-Length", "2")], [b"no"])) as live:
-        with Client(live) as client:
-            client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n")
-            client.send(b"x" * 8000000)  # a client that sends first and listens later
-            status, fields, body = client.answer()
-            assert (status, fields["connection"], body) == (403, "close", b"no")
-            assert client.ended()
+    with (
+        serving(answering("403 No", [("Content-Length", "2")], [b"no"])) as live,
+        Client(live) as client,
+    ):
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n")
+        client.send(b"x" * 8000000)  # a client that sends first and listens later
+        status, fields, body = client.answer()
+        assert (status, fields["connection"], body) == (403, "close", b"no")
+        assert client.ended()
 
 
 def test_a_body_that_ends_early_is_an_error_of_the_client():
@@ -184,10 +186,12 @@ def test_a_header_that_drips_is_cut_off():
 
 
 def test_an_idle_connection_is_closed():
-    with serving(answering(headers=[("Content-Length", "0")]), idle_timeout=0.1) as live:
-        with Client(live) as client:
-            assert client.get()[0] == 200
-            assert client.ended()
+    with (
+        serving(answering(headers=[("Content-Length", "0")]), idle_timeout=0.1) as live,
+        Client(live) as client,
+    ):
+        assert client.get()[0] == 200
+        assert client.ended()
 
 
 def test_a_slow_client_holds_up_nobody_and_is_cut_in_the_end():
@@ -245,26 +249,32 @@ def test_a_failing_app_is_a_500_and_the_failure_is_logged(caplog):
 
 
 def test_a_connection_over_the_limit_waits_until_one_ends():
-    with serving(answering(headers=[("Content-Length", "0")]), connections=2) as live:
-        with Client(live) as first, Client(live) as second, Client(live) as third:
-            assert first.get()[0] == second.get()[0] == 200
-            third.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            third.sock.settimeout(0.2)
-            with pytest.raises(TimeoutError):
-                third.more()
-            first.sock.close()
-            third.sock.settimeout(5)
-            assert third.answer()[0] == 200
+    with (
+        serving(answering(headers=[("Content-Length", "0")]), connections=2) as live,
+        Client(live) as first,
+        Client(live) as second,
+        Client(live) as third,
+    ):
+        assert first.get()[0] == second.get()[0] == 200
+        third.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        third.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            third.more()
+        first.sock.close()
+        third.sock.settimeout(5)
+        assert third.answer()[0] == 200
 
 
 def test_a_full_server_ends_the_connection_that_idles_longest():
-    with serving(answering(headers=[("Content-Length", "0")]), connections=1) as live:
-        with Client(live) as first:
-            assert first.get()[0] == 200
-            time.sleep(1.1)
-            with Client(live) as second:
-                assert second.get()[0] == 200
-            assert first.ended()
+    with (
+        serving(answering(headers=[("Content-Length", "0")]), connections=1) as live,
+        Client(live) as first,
+    ):
+        assert first.get()[0] == 200
+        time.sleep(1.1)
+        with Client(live) as second:
+            assert second.get()[0] == 200
+        assert first.ended()
 
 
 def test_draining_finishes_the_request_in_flight_and_ends_idle_connections():

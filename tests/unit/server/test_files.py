@@ -89,11 +89,13 @@ def test_the_range_is_sent_and_the_connection_kept(path, first, count):
 @pytest.mark.usefixtures("residency")
 def test_the_range_is_sent_through_tls(path, certificate):
     context = ssl.create_default_context(cafile=f"{certificate}.crt")
-    with serving(sending(path), certificate=str(certificate)) as live:
-        with Client(live, tls=context) as client:
-            for first, count in RANGES:
-                body = client.get(f"/{first}/{count}/{count}")[2]
-                assert body == path.read_bytes()[first : first + count]
+    with (
+        serving(sending(path), certificate=str(certificate)) as live,
+        Client(live, tls=context) as client,
+    ):
+        for first, count in RANGES:
+            body = client.get(f"/{first}/{count}/{count}")[2]
+            assert body == path.read_bytes()[first : first + count]
 
 
 def test_head_sends_nothing_of_the_file(path):
@@ -113,9 +115,12 @@ def test_a_count_that_is_not_the_length_announced_is_a_500(path, count, caplog):
 @pytest.mark.parametrize("count", [1000, 200_000])
 @pytest.mark.usefixtures("residency")
 def test_a_file_that_shrank_never_looks_whole(path, count, caplog):
-    with serving(sending(path)) as live, Client(live) as client:
-        with pytest.raises((AssertionError, ConnectionResetError)):
-            client.get(f"/{SIZE - 500}/{count}/{count}")
+    with (
+        serving(sending(path)) as live,
+        Client(live) as client,
+        pytest.raises((AssertionError, ConnectionResetError)),
+    ):
+        client.get(f"/{SIZE - 500}/{count}/{count}")
     assert "shorter" in caplog.text
 
 
