@@ -74,6 +74,11 @@ class Credentials:
         self._stamp: tuple[int, ...] | None = None
         self._next_look = 0.0  # monotonic seconds
         self._next_miss = 0.0
+        if self._path:
+            # Before the first request: those that come at once would else find nothing known while
+            # one of them is still reading.
+            self.refresh()
+            self._next_look = time.monotonic() + _EVERY
 
     def find(self, access_key: str) -> Credential | None:
         """Return the credential of an access key, None when it may not sign."""
