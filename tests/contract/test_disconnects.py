@@ -18,6 +18,8 @@ from tests.raw import RawConnection
 SENT = 3 << 20
 ANNOUNCED = 8 << 20
 CLIENTS = 10
+VANISHING = 1000
+GROWTH_KIB = 32 * 1024
 PATIENCE_S = 10.0
 
 
@@ -68,6 +70,20 @@ def test_a_client_that_goes_away_in_its_body_leaves_nothing(
         assert connection.ask("GET", "/bkt/old").body == b"old"
         assert connection.ask("GET", "/bkt/new").status == 404
     assert "Traceback" not in daemon.words()
+
+
+def test_a_thousand_clients_that_go_away_cost_no_memory(daemon: Daemon) -> None:
+    before = daemon.rss_kib()
+    for _ in range(VANISHING):
+        raw = RawConnection(daemon.port)
+        lines = raw.signer.headers("PUT", "/bkt/vanished")
+        lines["Content-Length"] = str(ANNOUNCED)
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        raw.socket.sendall(f"PUT /bkt/vanished HTTP/1.1\r\n{head}\r\nbegun".encode())
+        raw.socket.shutdown(socket.SHUT_WR)
+        assert raw.answer("PUT").code == "IncompleteBody"
+        raw.close()
+    assert daemon.rss_kib() - before < GROWTH_KIB
 
 
 def test_a_body_shorter_than_announced_is_incomplete_body(daemon: Daemon) -> None:
