@@ -195,9 +195,12 @@ class Master:
     def _start(self, slot: int, generation: int) -> None:
         status, report = os.pipe()
         flush()
+        # Until the child has let go of our wake-up descriptor, a signal to it would reach us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._actions())
         pid = os.fork()
         if pid == 0:
             self._be_worker(slot, generation, report)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions())
         os.close(report)
         self._children[pid] = _Child(pid, slot, generation, status)
 
@@ -208,6 +211,7 @@ class Master:
             signal.set_wakeup_fd(-1)
             for number in self._actions():
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions())
             os.close(self._death)
             for child in self._children.values():
                 if child.status >= 0:
