@@ -27,6 +27,7 @@ _EMPTY = hashlib.sha256().hexdigest()
 _LINE = 512  # bytes of a chunk's first line, at most
 _TAIL = 16384  # bytes behind the last chunk, at most
 _SMALL = 8192  # a smaller buffer is not worth reading the connection into
+_AHEAD = 65536  # bytes read beyond the chunk: chunks may be tiny, and nobody else runs meanwhile
 _signed_size = re.compile(rb"([0-9a-fA-F]{1,16});chunk-signature=([0-9a-f]{64})\r\n").fullmatch
 _plain_size = re.compile(rb"([0-9a-fA-F]{1,16})()(?:;[!-~ ]*)?\r\n").fullmatch
 _trailer = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t -~]*)").fullmatch
@@ -75,7 +76,8 @@ class Decoder:
 
     __slots__ = (
         "_announced", "_chain", "_chunk", "_encoded", "_finished", "_hash", "_last", "_length",
-        "_line", "_made", "_on_line", "_pending", "_provided", "_source", "_tail", "trailers",
+        "_line", "_made", "_on_line", "_owed", "_pending", "_provided", "_source", "_tail",
+        "trailers",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +96,7 @@ class Decoder:
         self._chain = chain
         self._announced = announced
         self._made = 0  # decoded bytes so far
+        self._owed = length  # decoded bytes in chunks that have not begun
         self._chunk = 0  # bytes left in this chunk
         self._hash: _Hash | None = None  # of this chunk
         self._provided = ""  # its signature
@@ -112,7 +115,9 @@ class Decoder:
         made = 0
         while not made and len(view) and self._made < self._length:
             if not self._pending and len(view) >= _SMALL:
-                count = self._receive(view)
+                count = self._receive(view[: self._chunk + _AHEAD])
+                if not count:
+                    raise S3Error("IncompleteBody")
                 made = self._decode(view[:count], view, in_place=True)[1]
             else:
                 raw = self._pending or self._read_ahead()
@@ -159,6 +164,8 @@ class Decoder:
         except OSError as error:
             raise S3Error("IncompleteBody") from error
         if self._encoded is not None:
+            if self._encoded and not count:
+                raise S3Error("IncompleteBody")
             self._encoded -= count
         return count
 
@@ -210,8 +217,9 @@ class Decoder:
         if match is None:
             raise _malformed("a chunk does not begin with its size")
         size = int(match[1], 16)
-        if size > self._length - self._made:
-            raise S3Error("IncompleteBody", "The chunks hold more than was announced")
+        if size > self._owed or (not size and self._owed):
+            raise S3Error("IncompleteBody")  # more, or less, than was announced
+        self._owed -= size
         self._provided = match[2].decode()
         self._hash = None if self._chain is None else hashlib.sha256()
         self._chunk = size
@@ -257,7 +265,10 @@ def _parsed(tail: bytes) -> dict[str, str]:
     MinIO's client ends a trailer with LF CR LF before the signature, so empty lines mean nothing.
     """
     trailers: dict[str, str] = {}
-    for line in tail.split(b"\n"):
+    *lines, rest = tail.split(b"\n")
+    if rest.strip(b"\r"):
+        raise S3Error("IncompleteBody")
+    for line in lines:
         text = line.removesuffix(b"\r")
         if not text:
             continue

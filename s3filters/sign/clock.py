@@ -70,7 +70,5 @@ def check_skew(text: str, seconds: int, now: float, allowed: float) -> None:
 def check_not_expired(expires: int, now: float, **detail: Any) -> None:
     """Raise AccessDenied when a presigned request has ended."""
     if now > expires:
-        end = iso(min(expires, 253402300799))  # the last second that has four digits of year
-        raise S3Error(
-            "AccessDenied", "Request has expired", **detail, Expires=end, ServerTime=iso(now)
-        )
+        detail |= {"Expires": iso(expires), "ServerTime": iso(now)}
+        raise S3Error("AccessDenied", "Request has expired", **detail)

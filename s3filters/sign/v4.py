@@ -154,11 +154,17 @@ def _credential(claim: Claim, rules: Rules, token: object) -> Credential:
 def _check_signature(
     request: Request, claim: Claim, proof: Proof, leave_out: str | None = None
 ) -> None:
-    """Raise SignatureDoesNotMatch, or AccessDenied for an ``x-amz-*`` header that is not signed."""
+    """Raise SignatureDoesNotMatch, or what else is wrong with the headers.
+
+    That is AccessDenied for an ``x-amz-*`` header that is not signed, MissingSecurityHeader for no
+    Host, which must always be signed.
+    """
     # S3 tolerates x-amz-content-sha256 here: its value is the last line of what is signed.
     unsigned = [name for name in request.amz_headers() if name not in claim.names]
     if unsigned and unsigned != ["x-amz-content-sha256"]:
         raise claims.not_signed([name for name in unsigned if name != "x-amz-content-sha256"])
+    if not request.environ.get("HTTP_HOST"):
+        raise S3Error("MissingSecurityHeader", MissingHeaderName="host")
     key = signing_key(proof.credential.secret_key, claim.date, claim.region)
     path = canonical_uri(request.path)
     start = f"{request.method}\n{path}\n{canonical_query_string(request.query, leave_out)}\n"

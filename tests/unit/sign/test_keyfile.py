@@ -1,0 +1,153 @@
+"""The credential file: what is read, what is written, and by whom at the same time."""
+
+import json
+import os
+import re
+import stat
+import threading
+
+import pytest
+
+from s3filters.sign import keyfile
+
+ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+
+def line(**changes):
+    values = {"access_key": "AKIA", "secret_key": "secret", "created_at": 1, "enabled": True}
+    return json.dumps(values | changes)
+
+
+def test_lines_of_curvines_gateway_are_read():
+    text = '{"access_key":"A","secret_key":"S","created_at":1719000000,"enabled":true,"description":"d"}'
+    assert keyfile.parse(text) == keyfile.Entry("A", "S", 1719000000, True, "d")
+    assert keyfile.parse('{"access_key":"A","secret_key":"S"}') == keyfile.Entry("A", "S", 0, True)
+    assert keyfile.parse(line(description=None, owner="x")).description is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not-json-secret",
+        '["secret"]',
+        line(secret_key=""),
+        line(access_key=None),
+        line(enabled="secret"),
+        line(created_at="secret"),
+        '{"access_key": "secret"}',
+        "[" * 100_000,
+        "\udcffsecret",
+    ],
+)
+def test_a_bad_line_is_warned_about_by_its_number_and_skipped(tmp_path, caplog, text):
+    path = tmp_path / "keys"
+    path.write_bytes(
+        f"{line()}\n\n  \n{text}\n{line(access_key='B')}".encode(errors="surrogateescape")
+    )
+    assert [entry.access_key for entry in keyfile.read(str(path))] == ["AKIA", "B"]
+    (record,) = caplog.records
+    assert f"{path} line 4 is skipped" in record.getMessage()
+    assert "secret-" not in caplog.text
+    assert "not-json" not in caplog.text
+
+
+def test_a_file_that_is_not_there_holds_no_keys(tmp_path):
+    assert keyfile.read(str(tmp_path / "none")) == []
+
+
+def test_a_secret_is_not_shown_by_repr():
+    assert "secret" not in repr(keyfile.parse(line())).replace("secret_key", "")
+
+
+def test_a_key_is_added_behind_what_is_there(tmp_path):
+    path = tmp_path / "keys"
+    path.write_bytes(b"# somebody's note \xff\n" + line().encode())  # without a newline at its end
+    keyfile.add(str(path), ACCESS, SECRET, "laptop")
+    first, second, third = path.read_bytes().splitlines()
+    assert first == b"# somebody's note \xff"
+    assert second == line().encode()
+    values = json.loads(third)
+    assert list(values) == ["access_key", "secret_key", "created_at", "enabled", "description"]
+    assert isinstance(values["created_at"], int)
+
+
+def test_a_file_is_made_for_its_owner_alone_with_its_folder(tmp_path):
+    path = tmp_path / "new" / "folder" / "keys"
+    old = os.umask(0)
+    try:
+        keyfile.add(str(path), ACCESS, SECRET)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert "description" not in path.read_text()
+    assert os.listdir(path.parent) == ["keys"]
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(line())
+    path.chmod(0o644)
+    keyfile.add(str(path), ACCESS, SECRET)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to("keys")
+    keyfile.add(str(tmp_path / "link"), ACCESS, SECRET)
+    assert (tmp_path / "link").is_symlink()
+    assert len(keyfile.read(str(tmp_path / "keys"))) == 1
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keyfile.add("~/keys", ACCESS, SECRET)
+    assert keyfile.read("~/keys")[0].access_key == ACCESS
+
+
+@pytest.mark.parametrize(
+    "access", ["AKIATEST", "A" * 15, "A" * 33, "A/" * 8, "A," * 8, "A " * 8, "\xe4" * 16]
+)
+def test_an_access_key_that_no_signature_can_carry_is_refused(tmp_path, access):
+    with pytest.raises(keyfile.KeyFileError, match="Invalid access key"):
+        keyfile.add(str(tmp_path / "keys"), access, SECRET)
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("secret", ["secret123", "s" * 15, "s" * 65, "s " * 8, "\xe4" * 16])
+def test_a_secret_of_another_length_is_refused_and_not_shown(tmp_path, secret):
+    with pytest.raises(keyfile.KeyFileError) as caught:
+        keyfile.add(str(tmp_path / "keys"), ACCESS, secret)
+    assert secret not in str(caught.value)
+
+
+def test_a_generated_pair_has_the_form_that_people_know(tmp_path):
+    made = [keyfile.generate(str(tmp_path / "keys")) for _ in range(3)]
+    assert all(re.fullmatch(r"AKIA[A-Z0-9]{16}", entry.access_key) for entry in made)
+    assert all(re.fullmatch(r"[A-Za-z0-9]{40}", entry.secret_key) for entry in made)
+    assert keyfile.read(str(tmp_path / "keys")) == made
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_kept(tmp_path):
+    path = str(tmp_path / "keys")
+    threads = [threading.Thread(target=keyfile.generate, args=(path,)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keyfile.read(path)) == 16
+    assert os.listdir(tmp_path) == ["keys"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "keys"
+    path.write_text(line())
+
+    def full(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        keyfile.add(str(path), ACCESS, SECRET)
+    assert path.read_text() == line()
+    assert os.listdir(tmp_path) == ["keys"]
