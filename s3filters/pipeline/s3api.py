@@ -220,7 +220,7 @@ def _body(row: Row, environ: Environ) -> Body:
     """
     body = environ["wsgi.input"]
     if not isinstance(body, Body):
-        if environ.get("HTTP_X_AMZ_CONTENT_SHA256", "").startswith("STREAMING-"):
+        if "HTTP_X_AMZ_DECODED_CONTENT_LENGTH" in environ:
             message = "aws-chunked bodies need the sigauth filter, which takes them apart."
             raise S3Error("NotImplemented", message)
         body = Body(source_of(body), _content_length(environ))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -112,29 +112,24 @@ def _unframe(standard: dict[str, str]) -> None:
 
 
 def _user(environ: Mapping[str, Any]) -> dict[str, str]:
+    raw = environ.get("headers_raw")
+    if raw is None:  # names with "_" are in the raw list only, so this is the second best
+        raw = [
+            (key[5:].replace("_", "-"), value)
+            for key, value in environ.items()
+            if key.startswith("HTTP_X_AMZ_META_")
+        ]
     user: dict[str, str] = {}
-    for name, value in _pairs(environ):
-        key = name[len(USER) :].lower()
-        text = _from_words(text_of(value))
-        user[key] = f"{user[key]},{text}" if key in user else text
+    for name, value in raw:
+        if name[:1] in "xX" and name[:11].lower() == USER:
+            key = name[11:].lower()
+            text = _from_words(text_of(value))
+            user[key] = f"{user[key]},{text}" if key in user else text
     if user:
         size = sum(len(key.encode()) + len(text.encode()) for key, text in user.items())
         if size > rules.METADATA_BYTES:
             raise S3Error("MetadataTooLarge", Size=size, MaxSizeAllowed=rules.METADATA_BYTES)
     return user
-
-
-def _pairs(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The user metadata headers; names with ``_`` are in the raw list only, where there is one."""
-    raw = environ.get("headers_raw")
-    if raw is None:
-        for key, value in environ.items():
-            if key.startswith("HTTP_X_AMZ_META_"):
-                yield key[5:].replace("_", "-"), value
-        return
-    for name, value in raw:
-        if name[:11].lower() == USER:
-            yield name, value
 
 
 def text_of(wire: str) -> str:

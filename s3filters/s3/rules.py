@@ -102,7 +102,7 @@ def _check_components(key: str) -> None:
     if "//" in key:
         raise _no_key(key, "it holds // (an empty name between two slashes)")
     if (key[0] == "." or "/." in key) and not {".", ".."}.isdisjoint(key.split("/")):
-        raise _no_key(key, "one of its names between slashes is . or ..")
+        raise _no_key(key, "a name between its slashes is . or .. and means another place")
 
 
 def _no_key(key: str, reason: str) -> S3Error:
