@@ -190,7 +190,7 @@ def test_no_change_of_a_byte_passes_a_signature_or_breaks_more_than_the_request(
         read = drain(source)
     except S3Error:
         return
-    # What says the same in other letters: the case of a size in hex and of a trailer's name, blanks.
+    # Hex digits in another case, a trailer's name in another case: that says the same.
     assert read == DATA_OF_ALL or not signed
 
 
@@ -211,6 +211,12 @@ def test_the_last_bytes_come_only_when_all_behind_them_was_right():
     wire = framed([b"a" * 10, b"b" * 10])
     source = decoder(wire[:-68] + b"0" * 64 + wire[-4:], 20)
     assert refusal(source.readinto, memoryview(bytearray(100))).code == "SignatureDoesNotMatch"
+
+
+def test_a_source_that_ends_before_its_length_is_an_incomplete_body():
+    wire = framed([b"hello"], signed=False)
+    source = decoder(wire, 5, signed=False, encoded=len(wire) + 1)
+    assert refusal(drain, source).code == "IncompleteBody"
 
 
 def test_nothing_behind_the_body_is_read():

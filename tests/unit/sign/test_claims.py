@@ -1,4 +1,4 @@
-"""What an Authorization header or a presigned URL says, in every form that clients and strangers send."""
+"""What an Authorization header or a presigned URL says, in every form that is sent."""
 
 import pytest
 

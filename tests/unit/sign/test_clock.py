@@ -2,7 +2,6 @@
 
 import pytest
 
-from s3filters.s3.errors import S3Error
 from s3filters.sign import clock
 from tests.unit.sign.signing import IN_2007, IN_2013
 
@@ -28,6 +27,7 @@ def test_dates_that_clients_send_are_read(text, seconds):
         "",
         "20130524",
         "20130524T000000",
+        "20130524 000000Z",
         "20130229T000000Z",
         "20130524T240000Z",
         "20130524T006000Z",

@@ -19,8 +19,11 @@ def line(**changes):
 
 
 def test_lines_of_curvines_gateway_are_read():
-    text = '{"access_key":"A","secret_key":"S","created_at":1719000000,"enabled":true,"description":"d"}'
-    assert keyfile.parse(text) == keyfile.Entry("A", "S", 1719000000, True, "d")
+    text = (
+        '{"access_key":"A","secret_key":"S","created_at":171900,"enabled":true,"description":"d"}'
+    )
+    assert keyfile.parse(text) == keyfile.Entry("A", "S", 171900, True, "d")
+    assert keyfile.parse(text).line() == text + "\n"
     assert keyfile.parse('{"access_key":"A","secret_key":"S"}') == keyfile.Entry("A", "S", 0, True)
     assert keyfile.parse(line(description=None, owner="x")).description is None
 
@@ -151,3 +154,32 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         keyfile.add(str(path), ACCESS, SECRET)
     assert path.read_text() == line()
     assert os.listdir(tmp_path) == ["keys"]
+
+
+def test_a_file_that_is_replaced_while_its_lock_is_awaited_is_opened_again(tmp_path, monkeypatch):
+    path = tmp_path / "keys"
+    path.write_text(line())
+    real, taken = keyfile.fcntl.flock, []
+
+    def late(fd, how):
+        if not taken:  # as if somebody else had held the lock and put a new file there, or none
+            path.unlink()
+        elif len(taken) == 1:
+            path.rename(tmp_path / "old")
+            path.write_text(line(access_key="B"))
+        taken.append(fd)
+        real(fd, how)
+
+    monkeypatch.setattr(keyfile.fcntl, "flock", late)
+    keyfile.add(str(path), ACCESS, SECRET)
+    assert [entry.access_key for entry in keyfile.read(str(path))] == ["B", ACCESS]
+    assert len(taken) == 3
+
+
+def test_only_root_gives_the_file_to_its_owner(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "fchown", lambda *who: given.append(who[1:]))
+    for user in (0, 1000):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        keyfile.add(str(tmp_path / "keys"), ACCESS, SECRET)
+    assert given == [(os.getuid(), os.getgid())]

@@ -1,5 +1,6 @@
 """Which signature a request has, and that no request is more than an S3 error."""
 
+import contextlib
 import time
 
 import pytest
@@ -81,13 +82,14 @@ WORDS = st.sampled_from([
     "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Expires",
     "X-Amz-SignedHeaders", "AWSAccessKeyId", "Signature", "Expires", "x-amz-meta-a", "acl",
 ])  # fmt: skip
-VALUES = st.one_of(
-    LATIN_1,
-    st.sampled_from(["AWS4-HMAC-SHA256", f"{KEY}%2F20130524%2Fus-east-1%2Fs3%2Faws4_request", "20130524T000000Z",
-                     "host", "60", "9" * 17, "%", "%zz", "%0d%0a", "+", "="]),
-)  # fmt: skip
-NAMES = st.sampled_from(["Authorization", "x-amz-date", "Date", "x-amz-content-sha256", "Host", "Content-Length",
-                         "x-amz-decoded-content-length", "Content-Encoding", "x-amz-trailer"])  # fmt: skip
+VALUES = LATIN_1 | st.sampled_from([
+    "AWS4-HMAC-SHA256", f"{KEY}%2F20130524%2Fus-east-1%2Fs3%2Faws4_request", "20130524T000000Z",
+    "host", "60", "9" * 17, "%", "%zz", "%0d%0a", "+", "=",
+])  # fmt: skip
+NAMES = st.sampled_from([
+    "Authorization", "x-amz-date", "Date", "x-amz-content-sha256", "Host", "Content-Length",
+    "x-amz-decoded-content-length", "Content-Encoding", "x-amz-trailer",
+])  # fmt: skip
 
 
 @given(
@@ -98,10 +100,8 @@ NAMES = st.sampled_from(["Authorization", "x-amz-date", "Date", "x-amz-content-s
 def test_no_request_is_more_than_an_s3_error(path, words, headers):
     query = "&".join(f"{name}={value}" for name, value in words)
     environ = environ_of("PUT", "/" + path.replace("?", "") + "?" + query, headers)
-    try:
+    with contextlib.suppress(S3Error):
         body_of(environ, check(environ))
-    except S3Error:
-        pass
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,10 +112,8 @@ def test_no_change_of_a_signed_request_is_more_than_an_s3_error(kind, data):
     text = environ[name]
     at, size = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 5))
     environ[name] = text[:at] + data.draw(VALUES) + text[at + size :]
-    try:
+    with contextlib.suppress(S3Error):
         check(environ)
-    except S3Error:
-        pass
 
 
 def test_ten_thousand_words_of_a_query_are_an_s3_error():
