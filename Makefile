@@ -82,4 +82,4 @@ $(VENV)/.installed: $(DECLARED) | $(BIN)/python
 
 $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: $(DECLARED) | $(BIN)/python
 	$(INSTALL) -e '.[$*]'
-	@touch $@
+	@touch $@ $(VENV)/.installed
