@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import platform
 import signal
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import durable, large, listing, memory, profiling, small, table
-from benchmarks.bench import AS_IT_RUNS, Bench
+from benchmarks.bench import AS_IT_RUNS, Bench, say
 from benchmarks.daemon import Scratch, Subject
 from benchmarks.plan import DURABILITIES, SECTIONS, Plan
 from benchmarks.processes import Processes
@@ -114,6 +115,7 @@ def about(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         "machine": platform.machine(),
         "cores": len(bench.plan.cores.every),
         "file_system": file_system(options.folder),
+        "load_average": os.getloadavg()[0],  # afterwards: above 2, others used the machine too
         "plan": plan,
     }
 
@@ -127,6 +129,13 @@ def file_system(folder: Path) -> str:
         if inside and len(point) >= len(best):
             best, kind = point, name
     return kind
+
+
+def warn_if_busy(bench: Bench) -> None:
+    """Say so when others use the cores too: ratios survive that, latencies and speeds do not."""
+    load, cores = os.getloadavg()[0], len(bench.plan.cores.every)
+    if load > cores / 2:
+        say(f"the load average is {load:.1f} on {cores} cores: figures will be noisy")
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -153,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.profile:
             profiling.run(bench, options.profile, options.tool)
             return
+        warn_if_busy(bench)
         rows = measure(bench)
         print(table.render(rows))
         if options.json:

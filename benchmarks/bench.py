@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from benchmarks.exchange import Client
 from benchmarks.plan import Plan
 from benchmarks.processes import Processes
 from benchmarks.signing import Endpoint
+
+_BEGAN = time.monotonic()
 
 AS_IT_RUNS = "as it runs"  # the durability of a server that we did not start
 
@@ -88,4 +91,4 @@ class Bench:
 
 def say(text: str) -> None:
     """Tell whoever waits what is being measured."""
-    print(text, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)

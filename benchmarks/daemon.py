@@ -24,6 +24,8 @@ from benchmarks.signing import Endpoint
 
 START_LIMIT = 30.0  # seconds that a server may need until it answers
 
+HERE = Path(__file__).parent.parent  # where both packages are found without being installed
+
 COMMAND = (sys.executable, "-m", "s3filters.commands.main")
 
 
@@ -97,6 +99,7 @@ def running(
             stdout=log,
             stderr=log,
             env=without_keys() | (environment or {}),
+            cwd=HERE,
             start_new_session=True,  # a Ctrl-C is for the benchmark, which then ends the daemon
         )
     processes = Processes([process.pid])
@@ -111,7 +114,7 @@ def running(
 
 def without_keys() -> dict[str, str]:
     """Return this environment without a key pair that the daemon would take for its own."""
-    prefixes = ("AWS_", "S3_")
+    prefixes = ("AWS_", "S3_", "CURVINE_")
     return {name: text for name, text in os.environ.items() if not name.startswith(prefixes)}
 
 
@@ -138,7 +141,7 @@ def baseline(*words: str) -> Iterator[tuple[int, Processes]]:
         [sys.executable, "-W", "ignore", "-m", "benchmarks.baseline", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parent.parent,
+        cwd=HERE,
         start_new_session=True,
     )
     processes = Processes([process.pid])

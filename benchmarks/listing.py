@@ -44,8 +44,8 @@ class Reader:
         self.client = Client(subject.endpoint)
         self.costs = costs
 
-    def page(self, name: str, bucket: str, expect: int = PAGE, **params: str) -> Page:
-        """Return a page that holds ``expect`` keys and prefixes. Raise LoadError if it does not."""
+    def page(self, name: str, bucket: str, expect: list[str], **params: str) -> Page:
+        """Return a page. Raise LoadError unless its keys, or its prefixes, are the expected."""
         query = page_query(**params)
         before, started = self.processes.clock(), time.perf_counter()
         data = self.client.send("GET", f"/{bucket}", query)
@@ -54,10 +54,18 @@ class Reader:
         cost.wall.append(elapsed)
         cost.cpu.append(self.processes.since(before))
         page = Page.parse(data)
-        if len(page.keys) + len(page.prefixes) != expect:
-            found = f"{len(page.keys)} keys and {len(page.prefixes)} prefixes"
-            raise LoadError(f"a page of {bucket} {params} has {found}, not {expect}")
+        if page.keys + page.prefixes != expect:
+            raise LoadError(f"{name} {params}: {differences(page.keys + page.prefixes, expect)}")
         return page
+
+
+def differences(found: list[str], expect: list[str]) -> str:
+    """Return a few words on how a page differs from what it should be."""
+    missing, surplus = sorted(set(expect) - set(found)), sorted(set(found) - set(expect))
+    return (
+        f"{len(found)} of {len(expect)} keys, {len(missing)} missing {missing[:3]}, "
+        f"{len(surplus)} not expected {surplus[:3]}"
+    )
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -78,7 +86,7 @@ def run(bench: Bench) -> Iterator[Row]:
                 seen.extend(_changes(reader, subject, bucket, count))
             _deep(bench, reader, deep)
             for _ in range(bench.plan.pages):
-                reader.page("page of 1,000 keys, written through S3", written)
+                reader.page("page of 1,000 keys, written through S3", written, small.keys(PAGE))
     yield from (_row(name, cost, costs[REFERENCE]) for name, cost in costs.items())
     if seen:
         words = "a change behind the gateway is on the next page"
@@ -88,57 +96,71 @@ def run(bench: Bench) -> Iterator[Row]:
 def _flat(bench: Bench, reader: Reader, bucket: str, count: int) -> None:
     """Read the first page, and then the pages at three places of the bucket."""
     pages, words = bench.plan.pages, f"of {count:,} keys"
-    token = reader.page(f"first page {words}", bucket).token
+    token = reader.page(f"first page {words}", bucket, keys_from(0, count)).token
     if count == PAGE:
         for _ in range(pages):
-            reader.page(REFERENCE, bucket)
+            reader.page(REFERENCE, bucket, keys_from(0, count))
         return
     for _ in range(pages):
-        reader.page(f"second page {words}", bucket, continuation_token=str(token))
+        name = f"second page {words}"
+        reader.page(name, bucket, keys_from(PAGE, count), continuation_token=str(token))
     for number in range(pages):
-        middle = after(count // 2 + number * PAGE)
-        reader.page(f"middle page {words}", bucket, start_after=middle)
-        end = after(count - (number + 1) * PAGE)
-        reader.page(f"late page {words}", bucket, start_after=end)
+        for place, first in (("middle", count // 2 + number * PAGE), ("late", count - number * 9)):
+            at = min(first, count - PAGE)
+            name = f"{place} page {words}"
+            reader.page(name, bucket, keys_from(at, count), start_after=trees.flat_key(at - 1))
 
 
-def after(number: int) -> str:
-    """Return the key that stands right before the key of this number."""
-    return trees.flat_key(number - 1)
+def keys_from(first: int, count: int) -> list[str]:
+    """Return the page of a flat bucket of ``count`` keys that begins with this one."""
+    return [trees.flat_key(number) for number in range(first, min(first + PAGE, count))]
 
 
 def _changes(reader: Reader, subject: Subject, bucket: str, count: int) -> Iterator[bool]:
     """Add a file to the directory, then remove it; yield whether the next page is right."""
     if subject.tree is None:
         return
-    place = count // 2 - PAGE // 2
-    key = f"{trees.flat_key(place)}-new"
+    first = count // 2 - PAGE // 2
+    key = f"{trees.flat_key(first)}-new"
     path = subject.tree / bucket / key
-    name = f"page after a change, of {count:,} keys"
-    known = reader.client.page(bucket, start_after=after(place)).keys
+    before = keys_from(first, count)
+    changed = [before[0], key, *before[1:]][:PAGE]
     os.mknod(path, 0o644 | stat.S_IFREG)
     try:
-        expect = min(len(known) + 1, PAGE)
-        page = reader.page(name, bucket, expect, start_after=after(place))
-        yield key in page.keys
+        yield _shows(reader, bucket, count, changed)
     finally:
         path.unlink()
-    yield reader.page(name, bucket, len(known), start_after=after(place)).keys == known
+    yield _shows(reader, bucket, count, before)
+
+
+def _shows(reader: Reader, bucket: str, count: int, expect: list[str]) -> bool:
+    start = trees.flat_key(int(expect[0][1:]) - 1)
+    try:
+        reader.page(f"page after a change, of {count:,} keys", bucket, expect, start_after=start)
+    except LoadError as error:
+        say(f"    {error}")
+        return False
+    return True
 
 
 def _deep(bench: Bench, reader: Reader, bucket: str) -> None:
     """Read directories as prefixes, one directory, and keys across directories."""
     directories, each = bench.plan.deep
     shape = f"of {directories:,} directories x {each}"
-    prefixes, keys = min(directories, PAGE), min(directories * each, PAGE)
+    prefixes = [f"{trees.deep_prefix(number)}" for number in range(min(directories, PAGE))]
     reader.page(f"first page {shape}, delimiter", bucket, prefixes, delimiter="/")
-    middle = f"d{directories // 2:04d}/"
+    middle = directories // 2
+    inside = trees.deep_keys(range(middle, middle + 1), each)
     for _ in range(bench.plan.pages):
         reader.page(f"page {shape}, delimiter", bucket, prefixes, delimiter="/")
-        reader.page(f"one directory {shape}", bucket, each, delimiter="/", prefix=middle)
-    reader.page(f"first page {shape}, no delimiter", bucket, keys)
+        prefix = trees.deep_prefix(middle)
+        reader.page(f"one directory {shape}", bucket, inside, delimiter="/", prefix=prefix)
+    start = trees.deep_keys(range(directories), each)[:PAGE]
+    reader.page(f"first page {shape}, no delimiter", bucket, start)
+    rest = trees.deep_keys(range(middle, directories), each)[1 : PAGE + 1]
     for _ in range(bench.plan.pages):
-        reader.page(f"middle page {shape}, no delimiter", bucket, keys, start_after=middle)
+        name = f"middle page {shape}, no delimiter"
+        reader.page(name, bucket, rest, start_after=inside[0])
 
 
 def _row(name: str, cost: Cost, reference: Cost) -> Row:

@@ -25,7 +25,7 @@ class ServerDied(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of the largest process of a server."""
+    """Bytes of the largest worker of a server."""
 
     peak: int  # VmHWM: most ever resident, files it maps included
     anonymous: int  # RssAnon: resident now, its own
@@ -94,9 +94,13 @@ class Processes:
                 except ProcessLookupError:  # a thread that has ended since
                     continue
 
+    def workers(self) -> list[int]:
+        """Return the ids of those that have no process below them."""
+        return [pid for pid in self.pids() if descendants(pid) == [pid]]
+
     def memory(self) -> Memory:
-        """Return the memory of the largest process."""
-        all_of_them = [status(pid) for pid in self.pids()]
+        """Return the memory of the largest worker."""
+        all_of_them = [status(pid) for pid in self.workers()]
         return Memory(
             max(sizes["VmHWM"] for sizes in all_of_them),
             max(sizes["RssAnon"] for sizes in all_of_them),

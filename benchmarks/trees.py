@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import signing
@@ -33,8 +33,21 @@ def flat_key(number: int) -> str:
 def deep(bench: Bench, subject: Subject) -> str:
     """Return a bucket of directories ``d0000``, ``d0001``, ... with keys ``k0000``, ... in each."""
     directories, each = bench.plan.deep
-    keys = [f"d{outer:04d}/k{inner:04d}" for outer in range(directories) for inner in range(each)]
-    return _bucket(bench, subject, "bench-deep", keys)
+    return _bucket(bench, subject, "bench-deep", deep_keys(range(directories), each))
+
+
+def deep_prefix(number: int) -> str:
+    """Return a directory of the deep tree."""
+    return f"d{number:04d}/"
+
+
+def deep_keys(directories: Iterable[int], each: int) -> list[str]:
+    """Return the keys of some directories of the deep tree, in order."""
+    return [
+        f"{deep_prefix(directory)}k{number:04d}"
+        for directory in directories
+        for number in range(each)
+    ]
 
 
 def within_reach(subject: Subject, count: int) -> bool:
