@@ -166,12 +166,12 @@ def _check_signature(
     if not request.environ.get("HTTP_HOST"):
         raise S3Error("MissingSecurityHeader", MissingHeaderName="host")
     key = signing_key(proof.credential.secret_key, claim.date, claim.region)
-    path = canonical_uri(request.path)
-    start = f"{request.method}\n{path}\n{canonical_query_string(request.query, leave_out)}\n"
     tried = []
-    for host, payload in _readings(request, claim, proof.payload or UNSIGNED):
+    for target, host, payload in _readings(request, claim, proof.payload or UNSIGNED, leave_out):
         headers = canonical_headers(request, claim.keys, host)
-        canonical_request = f"{start}{headers}\n{claim.signed_headers}\n{payload}"
+        canonical_request = (
+            f"{request.method}\n{target}\n{headers}\n{claim.signed_headers}\n{payload}"
+        )
         text = string_to_sign(proof.timestamp, proof.scope, canonical_request)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("canonical request:\n%s\nstring to sign:\n%s", canonical_request, text)
@@ -181,22 +181,27 @@ def _check_signature(
     raise mismatch(claim.access_key, proof.signature, *tried[0])
 
 
-def _readings(request: Request, claim: Claim, payload: str) -> Iterator[tuple[str | None, str]]:
-    """Yield ``(host, payload)`` in the ways a client may have signed what came.
+def _readings(
+    request: Request, claim: Claim, payload: str, leave_out: str | None
+) -> Iterator[tuple[str, str | None, str]]:
+    """Yield ``(path and query, host, payload)`` in the ways a client may have signed what came.
 
-    It is the first nearly always.
-
-    A library or a proxy may take the scheme's own port from a Host or put it there, and a presigned
-    URL may be used with an ``x-amz-content-sha256`` that its maker did not know of.
+    It is the first nearly always. But old clients (curl before 8) sign a path and a query as they
+    send them; a library or a proxy may take the scheme's own port from a Host or put it there; and
+    a presigned URL may be used with an ``x-amz-content-sha256`` that its maker did not know of. All
+    of them are signatures over what came, under another spelling.
     """
-    yield None, payload
+    path, query = request.path, request.query
+    target = f"{canonical_uri(path)}\n{canonical_query_string(query, leave_out)}"
+    yield target, None, payload
+    targets = [target] if leave_out else [target, f"{path}\n{query}"]
     host = request.header("host") or ""
     match = _default_port(host)
     hosts = [None, match[1]] if match else [None, f"{host}:80", f"{host}:443"]
     payloads = [payload]
     if "x-amz-content-sha256" not in claim.names and payload != UNSIGNED:
         payloads.append(UNSIGNED)
-    yield from list(itertools.product(hosts, payloads))[1:]
+    yield from list(itertools.product(targets, hosts, payloads))[1:]
 
 
 def mismatch(

@@ -95,6 +95,12 @@ def test_clients_may_send_another_encoding_than_they_signed(sent, as_signed):
     assert check(environ)
 
 
+@pytest.mark.parametrize("target", ["/bucket/a+b%7Ec", "/bucket/a%2fb", "/bucket?a=/&acl=&b=+"])
+def test_old_clients_sign_path_and_query_as_they_send_them(target):
+    environ = signed("v4", target=target)  # botocore too signs the URL that it is given
+    assert check(environ)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "sent"),
     [
