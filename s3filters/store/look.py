@@ -20,7 +20,7 @@ import errno
 import os
 import stat
 
-from s3filters.store import errors, metadata, names
+from s3filters.store import errors, metadata, scan
 from s3filters.store.beneath import LOOK
 from s3filters.store.metadata import Record
 from s3filters.store.tree import Tree
@@ -158,7 +158,7 @@ class Looks:
     def _glance(self, fd: int, base: str) -> tuple[list[str], tuple[str, int] | None]:
         """Return the directories in a directory and, if there is one, an object: name and inode."""
         folders: list[str] = []
-        for name in names.peek(fd):
+        for name in scan.peek(fd):
             if name[-1] == "/":
                 if len(folders) < _PROBES:
                     folders.append(name)

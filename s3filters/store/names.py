@@ -1,274 +1,101 @@
-"""The names in one directory, sorted: read once, believed while the directory proves unchanged.
+"""The names in directories, read once and believed while the directory proves unchanged.
 
 This is what makes a page of a listing cost the same wherever it begins: the kernel gives names in
-no order and cannot seek by name, so somebody has to read all of them; this module does it once.
+no order and cannot seek by name, so somebody has to read all of them; ``scan`` does it, and this
+module says whether it has to.
 
-*Order.* A directory is named with a ``/`` behind it, so names sort as the keys that they begin:
-``a-b``, ``a.b``, ``a/``, ``a0``. Names that are not UTF-8 are no part of any key and are left out,
-as are the names that the store keeps for itself, and whatever is no file, directory or symbolic
-link.
-
-*Proof.* A scan is kept under the directory's device and inode and is used again only while
+*Proof by time.* Names are kept under the directory's device and inode and are used again only while
 ``fstat`` gives the same ctime and mtime, and only when that ctime was already past when the scan
 began. A later change then gets a later ctime. A ctime as young as the scan proves nothing, because
 timestamps tick (4 or 10 ms; a second on old file systems) and a change in the same tick leaves it
-as it is: git's index knows this as the racy entry. Such a scan is used for its own page and
-dropped. Fine ("multigrain") timestamps only make the ticks smaller. ctime cannot be set back by any
-program, only by the clock of the machine. On network file systems another clock stamps, so there a
-ctime must be older by far more than clocks differ.
+as it is: git's index knows this as the racy entry. Such a scan serves its own page and is dropped.
+Fine ("multigrain") timestamps only make the ticks smaller. ctime cannot be set back by any program,
+only by the clock of the machine. On network file systems another clock stamps, so there a ctime
+must be older by far more than clocks differ.
 
-*Memory.* Names are kept as text of 256 joined together (``_BLOCK``), in sorted runs of 32,768
-(``_RUN``) that are merged when they are read: no list of a million strings exists at any time, and
-no sort holds the interpreter long. A directory costs its names' bytes plus one each. One that is
-larger than the whole budget is kept as a window of consecutive names, and is scanned again when a
-page leaves the window.
+*Proof by hearing.* A large directory of this machine that is found changed is watched (``watch``)
+when it is read again, and from then on its names are those that were read and the changes that the
+kernel reports. Its ctime still has to agree: a ctime that moves without a report means reading
+again.
 
-*Scanning.* ``getdents64`` into a large buffer, taken apart by one regular expression:
-``os.scandir`` lets go of the interpreter lock for each single name, and under load each costs a
-wait for it.
+*Memory.* The names of the directories listed last are kept, within a budget. A directory larger
+than the whole budget is kept as a window, and read again when a page leaves the window.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import heapq
 import os
-import re
-import stat
 import threading
 import time
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 from s3filters.store.errors import WouldBlock
-from s3filters.store.paths import is_reserved
+from s3filters.store.scan import Names, Scan
+from s3filters.store.watch import Watched, Watcher
 
 BUDGET = 32 << 20  # bytes of names that a process keeps, unless told otherwise
-_BLOCK = 256
-_RUN = 32_768
-_PIECES = (32 << 10, 256 << 10)  # bytes of the first and the further reads of a directory
-_GLANCE = 2 << 10
+_LARGE = 256 << 10  # st_size from which on one directory at a time is read
+_WORTH_WATCHING = 64 << 10  # bytes of names; reading fewer again is cheaper
+_MOST_CHANGES = 8192  # names that a watch collects before the directory is read again
+_MOST_BUSY = 1024
 
 _TICK_NS = 20_000_000  # no kernel's clock for timestamps ticks slower (CONFIG_HZ=100: 10 ms)
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds (FAT: two)
 _FOREIGN_NS = 600_000_000_000  # how far the clock of a file server may be behind ours
 _CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that the kernel stamps inodes with
 
-# struct linux_dirent64 (getdents(2)), read as latin-1 so that one character is one byte: inode and
-# offset (16), record length (2), type (1), then the name, ended by the 1 to 8 NULs that make the
-# record a multiple of 8 bytes. So behind the type come 5 bytes and then words of 8, up to the first
-# of these whose last byte is NUL.
-_RECORDS = re.compile("(?s).{18}(.)(.{4}(?:\0|.(?:.{7}[^\0])*+.{7}\0))").findall
-_DIRECTORY, _FILE, _LINK, _UNKNOWN = "\x04", "\x08", "\x0a", "\x00"
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_getdents = _libc.getdents64
-_getdents.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
-_getdents.restype = ctypes.c_ssize_t
+class _Held:
+    """Names of a directory that were read, and what proves that they are its names now."""
 
+    __slots__ = ("_ahead", "_base", "_seen", "_stamp", "names", "size", "watched")
 
-class Names:
-    """Sorted names of one directory; never changes once made.
+    def __init__(self, stamp: tuple[int, int], names: Names, watched: Watched | None) -> None:
+        self._stamp = stamp  # ctime and mtime before names was read
+        self._base = self.names = names
+        self.size = names.size
+        self.watched = watched
+        self._seen = 0  # events of the watch that ``names`` has in it
+        self._ahead = watched is not None  # ``names`` may have changes that are not in the stamp
 
-    Complete for names from ``low`` (inclusive) to ``high`` (exclusive); None is no bound.
-    """
+    def holds(self, stamp: tuple[int, int]) -> bool:
+        """True when ``names`` is current; ``stamp`` was taken before the watcher was drained."""
+        watched = self.watched
+        if watched is None:
+            return stamp == self._stamp
+        if watched.lost or len(watched.changes) > _MOST_CHANGES:
+            return False
+        if watched.count != self._seen:
+            self.names = self._base.changed(watched.changes)
+            self._seen, self._ahead = watched.count, True
+        elif stamp != self._stamp and not self._ahead:
+            return False  # it changed and no event came: not as it should be
+        else:
+            self._ahead = False
+        self._stamp = stamp
+        return True
 
-    __slots__ = ("_runs", "high", "low", "size")
-
-    def __init__(self, runs: list[list[bytes]], low: str = "", high: str | None = None) -> None:
-        self._runs = runs
-        self.low = low
-        self.high = high
-        self.size = sum(len(block) + 48 for run in runs for block in run) + 256  # bytes of memory
-
-    def covers(self, start: str) -> bool:
-        """True when the names from ``start`` on are here, at least the next ones."""
-        return self.low <= start and (self.high is None or start < self.high)
-
-    def since(self, start: str) -> Iterator[str]:
-        """Yield names from ``start`` (inclusive) in order, each once, directories with ``/``."""
-        key = start.encode("utf-8", "surrogatepass")
-        found = [_run_since(run, key, start) for run in self._runs]
-        if len(found) == 1 and self.high is None:
-            return found[0]
-        return _distinct(heapq.merge(*found), self.high)
-
-
-def _first(block: bytes) -> bytes:
-    end = block.find(b"\0")
-    return block if end < 0 else block[:end]
-
-
-def _split(block: bytes) -> list[str]:
-    return block.decode().split("\0")
-
-
-def _run_since(run: list[bytes], key: bytes, start: str) -> Iterator[str]:
-    at = bisect_right(run, key, key=_first) - 1
-    if at < 0:
-        return chain.from_iterable(map(_split, run))
-    names = _split(run[at])
-    here = names[bisect_left(names, start) :]
-    return chain(here, chain.from_iterable(map(_split, run[at + 1 :])))
-
-
-def _distinct(names: Iterator[str], high: str | None) -> Iterator[str]:
-    last = None
-    for name in names:
-        if name != last:  # a name made again while the scan went by was seen twice
-            if high is not None and name >= high:
-                return
-            yield name
-            last = name
-
-
-class _Scan:
-    """One reading of a directory: gathers names into runs, within ``budget`` bytes.
-
-    Names are held as latin-1 text of their bytes: it sorts as the bytes do, and fast.
-    """
-
-    def __init__(self, fd: int, start: str, budget: int) -> None:
-        self._fd = fd
-        self._start = start.encode("utf-8", "surrogatepass").decode("latin-1")
-        self._budget = budget
-        self._low, self._high = "", ""  # "" is no bound
-        self._runs: list[list[bytes]] = []
-        self._pending: list[str] = []
-        self._bytes = 0
-
-    def read(self) -> Names:
-        """Read the whole directory. Raise OSError."""
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        for text in _pieces(self._fd, _PIECES[0]):
-            self._pending += self.wanted(_RECORDS(text))
-            if len(self._pending) >= _RUN:
-                self._flush()
-        self._flush()
-        low = self._low.encode("latin-1").decode("utf-8", "surrogatepass")
-        high = self._high.encode("latin-1").decode() if self._high else None
-        return Names(self._runs, low, high)
-
-    def wanted(self, records: list[tuple[str, str]]) -> list[str]:
-        """Return the names of the records that can be keys, in any order."""
-        names = [name.rstrip("\0") for kind, name in records if kind == _FILE]
-        if len(names) < len(records):
-            names += self._others(records)
-        if not "".join(names).isascii():
-            names = [name for name in names if name.isascii() or _is_utf8(name)]
-        if self._low:
-            names = [name for name in names if name >= self._low]
-        if self._high:
-            names = [name for name in names if name < self._high]
-        return names
-
-    def _others(self, records: list[tuple[str, str]]) -> Iterator[str]:
-        for kind, padded in records:
-            if kind == _FILE:
-                continue
-            name = padded.rstrip("\0")
-            if kind == _UNKNOWN:
-                kind = self._kind(name)  # noqa: PLW2901
-            if kind == _DIRECTORY and name not in (".", ".."):
-                yield name + "/"
-            elif kind in (_LINK, _FILE):
-                yield name
-
-    def _kind(self, name: str) -> str:
-        """Ask for what the file system leaves out of its directories. "" when it is gone."""
-        try:
-            found = os.stat(name.encode("latin-1"), dir_fd=self._fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return ""
-        return chr(stat.S_IFMT(found.st_mode) >> 12)  # DT_x of dirent.h is S_IFx >> 12
-
-    def _flush(self) -> None:
-        """Make the pending names a sorted run."""
-        if not self._pending:
-            return
-        names = sorted(set(self._pending))
-        self._pending = []
-        # What begins with "." stands together: only there can a name be one of the store's own.
-        here, end = bisect_left(names, "."), bisect_left(names, "/")
-        names[here:end] = [name for name in names[here:end] if not is_reserved(name.rstrip("/"))]
-        run = [
-            "\0".join(names[at : at + _BLOCK]).encode("latin-1")
-            for at in range(0, len(names), _BLOCK)
-        ]
-        self._runs.append(run)
-        self._bytes += sum(map(len, run))
-        if self._bytes > self._budget:
-            self._narrow()
-
-    def _narrow(self) -> None:
-        """Keep a window of names that begins at the asked one and fills half of the budget."""
-        self._low = self._start
-        low = self._low.encode("latin-1")
-        self._runs = [run[max(0, bisect_right(run, low, key=_first) - 1) :] for run in self._runs]
-        firsts = sorted((_first(block), len(block)) for run in self._runs for block in run)
-        self._bytes = 0
-        for first, size in firsts:
-            self._bytes += size
-            if self._bytes > self._budget // 2 and first > low:
-                self._high = first.decode("latin-1")
-                break
-        if self._high:
-            high = self._high.encode("latin-1")
-            self._runs = [run[: bisect_left(run, high, key=_first)] for run in self._runs]
-        self._runs = [run for run in self._runs if run]
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def peek(fd: int) -> Iterator[str]:
-    """Yield the names as they come from the kernel, reading no further than they are asked for.
-
-    ``fd`` is a descriptor opened for reading; its position moves. Raise OSError.
-    """
-    scan = _Scan(fd, "", 0)
-    os.lseek(fd, 0, os.SEEK_SET)
-    for text in _pieces(fd, _GLANCE):
-        for name in scan.wanted(_RECORDS(text)):
-            if not is_reserved(name.rstrip("/")):
-                yield name.encode("latin-1").decode()
-
-
-def _pieces(fd: int, size: int) -> Iterator[str]:
-    """Yield the directory's records, whole ones, as latin-1 text; first ``size`` bytes."""
-    buffer = ctypes.create_string_buffer(size)
-    while count := _getdents(fd, buffer, size):
-        if count < 0:
-            error = ctypes.get_errno()
-            if error == errno.ENOENT:  # the directory was removed
-                return
-            raise OSError(error, os.strerror(error))
-        yield ctypes.string_at(buffer, count).decode("latin-1")
-        if size < _PIECES[-1]:
-            size = _PIECES[-1]
-            buffer = ctypes.create_string_buffer(size)
+    def end(self, watcher: Watcher) -> None:
+        """Give up the watch."""
+        if self.watched is not None:
+            watcher.end(self.watched)
 
 
 class NameCache:
     """Names of the directories listed last, within a budget of bytes; one in each process.
 
     :param budget: bytes of names to keep
-    :param local: the file system's timestamps are stamped by this machine's clock
+    :param local: the file system is this machine's own: its clock stamps, its kernel knows all
     """
 
     def __init__(self, budget: int = BUDGET, *, local: bool = True) -> None:
         self._budget = budget
         self._local = local
-        self._held: OrderedDict[tuple[int, int], tuple[int, int, Names]] = OrderedDict()
+        self._held: OrderedDict[tuple[int, int], _Held] = OrderedDict()
         self._bytes = 0
+        self._busy: set[tuple[int, int]] = set()  # large ones that changed between two pages
+        self._watcher = Watcher()
         self._lock = threading.Lock()
         self._large = threading.Lock()  # one large directory is scanned at a time: memory
 
@@ -279,11 +106,14 @@ class NameCache:
             held = self._held.get(key)
             if held is None:
                 return None
-            ctime, mtime, names = held
-            if ctime != found.st_ctime_ns or mtime != found.st_mtime_ns:
+            if held.watched is not None:
+                self._watcher.drain()
+            if not held.holds((found.st_ctime_ns, found.st_mtime_ns)):
+                self._note_change(key, held.names)
                 self._drop(key)
                 return None
             self._held.move_to_end(key)
+            names = held.names
         return names if names.covers(start) else None
 
     def read(self, fd: int, start: str = "") -> Names:
@@ -295,7 +125,7 @@ class NameCache:
         names = self.known(found, start)
         if names is not None:
             return names
-        if found.st_size < _PIECES[-1]:
+        if found.st_size < _LARGE:
             return self._scan(fd, start)
         with self._large:  # whoever waited may find it done
             return self.known(os.fstat(fd), start) or self._scan(fd, start)
@@ -316,28 +146,61 @@ class NameCache:
             yield from names.since(at)
             at = names.high
 
+    def close(self) -> None:
+        """Forget all names and give up all watches."""
+        with self._lock:
+            for key in list(self._held):
+                self._drop(key)
+            self._watcher.close()
+
     def _scan(self, fd: int, start: str) -> Names:
+        watched = self._watch(fd)
         now = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         found = os.fstat(fd)
-        names = _Scan(fd, start, self._budget).read()
-        if self._is_past(found.st_ctime_ns, now):
-            self._keep((found.st_dev, found.st_ino), (found.st_ctime_ns, found.st_mtime_ns, names))
+        try:
+            names = Scan(fd, start, self._budget).read()
+        except OSError:
+            if watched is not None:
+                with self._lock:
+                    self._watcher.end(watched)
+            raise
+        key = (found.st_dev, found.st_ino)
+        with self._lock:
+            if watched is not None or self._is_past(found.st_ctime_ns, now):
+                stamp = (found.st_ctime_ns, found.st_mtime_ns)
+                self._keep(key, _Held(stamp, names, watched))
+            else:
+                self._note_change(key, names)
         return names
+
+    def _watch(self, fd: int) -> Watched | None:
+        """Begin to watch a directory that would else be read again and again."""
+        found = os.fstat(fd)
+        with self._lock:
+            if (found.st_dev, found.st_ino) in self._busy:
+                return self._watcher.begin(fd)
+        return None
+
+    def _note_change(self, key: tuple[int, int], names: Names) -> None:
+        if self._local and names.size >= _WORTH_WATCHING:
+            if len(self._busy) >= _MOST_BUSY:
+                self._busy.clear()
+            self._busy.add(key)
 
     def _is_past(self, ctime: int, now: int) -> bool:
         """True when any change made from ``now`` on gets another ctime than this."""
         margin = _TICK_NS if ctime % 1_000_000_000 else _COARSE_NS
         return ctime + (margin if self._local else _FOREIGN_NS) < now
 
-    def _keep(self, key: tuple[int, int], held: tuple[int, int, Names]) -> None:
-        with self._lock:
-            self._drop(key)
-            self._held[key] = held
-            self._bytes += held[2].size
-            while self._bytes > self._budget and len(self._held) > 1:
-                self._drop(next(iter(self._held)))
+    def _keep(self, key: tuple[int, int], held: _Held) -> None:
+        self._drop(key)
+        self._held[key] = held
+        self._bytes += held.size
+        while self._bytes > self._budget and len(self._held) > 1:
+            self._drop(next(iter(self._held)))
 
     def _drop(self, key: tuple[int, int]) -> None:
         held = self._held.pop(key, None)
         if held is not None:
-            self._bytes -= held[2].size
+            self._bytes -= held.size
+            held.end(self._watcher)

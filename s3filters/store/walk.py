@@ -1,9 +1,9 @@
 """Pages of keys: the tree in key order, from any place on, as objects and common prefixes.
 
-A key is a path, and names sort with the ``/`` of a directory (see ``names``), so reading
-directories depth first gives keys in the byte order that S3 wants. Only directories that can hold a
-wanted key are opened: from the one that the prefix names, along the path of the place to begin at,
-and no further than the page needs.
+A key is a path, and names sort with the ``/`` of a directory (see ``scan``), so reading directories
+depth first gives keys in the byte order that S3 wants. Only directories that can hold a wanted key
+are opened: from the one that the prefix names, along the path of the place to begin at, and no
+further than the page needs.
 
 *Common prefixes.* All keys that hold the delimiter behind the prefix are shown as one, the text up
 to the delimiter's end. A page is a piece of the sorted sequence of objects and common prefixes

@@ -1,21 +1,20 @@
-"""Names of one directory: order, what is hidden, proof against changes, memory."""
+"""Kept names are those of now: every change is seen, and nothing is read that is known."""
 
+import contextlib
 import itertools
 import os
 import random
-import socket
-import stat
+import struct
 import subprocess
 import sys
+import threading
 import time
-import tracemalloc
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from s3filters.store import names
-from s3filters.store.names import NameCache, Names
+from s3filters.store import names, scan, watch
+from s3filters.store.names import NameCache
+from tests.unit.store.folder import Folder
 
 
 @pytest.fixture
@@ -23,125 +22,10 @@ def folder(tmp_path):
     return Folder(tmp_path)
 
 
-class Folder:
-    def __init__(self, path):
-        self.path = path
-        self.cache = NameCache()
-
-    def make(self, *wanted):
-        for name in wanted:
-            raw = os.path.join(os.fsencode(self.path), os.fsencode(name))
-            if raw.endswith(b"/"):
-                os.mkdir(raw)
-            else:
-                os.mknod(raw, 0o100644)
-
-    def now(self, start="", cache=None):
-        """The names as a page would see them."""
-        fds = []
-
-        def open_fd():
-            if not fds:
-                fds.append(os.open(self.path, os.O_RDONLY | os.O_DIRECTORY))
-            return fds[0]
-
-        try:
-            return list((cache or self.cache).since(open_fd, start))
-        finally:
-            for fd in fds:
-                os.close(fd)
-
-    def known(self):
-        return self.cache.known(os.stat(self.path))
-
-    def settle(self, cache=None):
-        """Wait until the directory's ctime is past, and read it once more so that it is kept."""
-        os.stat(self.path)
-        time.sleep(0.045)
-        self.now(cache=cache)
-
-
-def test_an_empty_directory_has_no_names(folder):
-    assert folder.now() == []
-
-
-def test_directories_sort_with_a_slash_behind_them(folder):
-    folder.make("a-b", "a/", "a.b", "a0", "A", "é", "z", "\N{GRINNING FACE}", "\uffee")
-    assert folder.now() == ["A", "a-b", "a.b", "a/", "a0", "z", "é", "\uffee", "\N{GRINNING FACE}"]
-
-
-@pytest.mark.parametrize("length", [*range(1, 25), 253, 254, 255])
-def test_names_of_every_length_survive_the_alignment_of_records(folder, length):
-    folder.make("x" * length, "y" * (length - 1) + "/" if length > 1 else "y")
-    assert folder.now()[0] == "x" * length
-    assert len(folder.now()) == 2
-
-
-def test_odd_names_are_names(folder):
-    odd = [" ", "\n", "\x01", "a\nb", "a b", "%2F", "+", "..a", "...", "-", "\x7f", "\\", '"', "&<"]
-    folder.make(*odd)
-    assert folder.now() == sorted(odd)
-
-
-def test_names_that_are_not_utf8_are_left_out(folder):
-    folder.make(b"\xff", b"a\xc3", b"\xed\xa0\x80", "ü", "a")
-    assert folder.now() == ["a", "ü"]
-
-
-def test_names_that_the_store_keeps_are_left_out(folder):
-    folder.make(".sgwtmp/", ".x.sgwtmp.123", ".x.sgwtmp.12/", "..sgwtmp.1", ".a\nb.sgwtmp.1")
-    folder.make(".sgwtmp2", "x.sgwtmp.1", ".x.sgwtmp.", ".x.sgwtmp.1a")
-    assert folder.now() == [".sgwtmp2", ".x.sgwtmp.", ".x.sgwtmp.1a", "x.sgwtmp.1"]
-
-
-def test_what_is_no_file_directory_or_link_is_left_out(folder):
-    os.mkfifo(folder.path / "fifo")
-    os.symlink("nowhere", folder.path / "link")
-    with socket.socket(socket.AF_UNIX) as server:
-        here = os.getcwd()
-        os.chdir(folder.path)
-        try:
-            server.bind("socket")
-        finally:
-            os.chdir(here)
-    assert folder.now() == ["link"]
-
-
-def test_a_file_system_that_does_not_tell_types_is_asked(folder, monkeypatch):
-    folder.make("file", "dir/")
-    os.mkfifo(folder.path / "fifo")
-    os.symlink("file", folder.path / "link")
-    records = names._RECORDS
-    monkeypatch.setattr(names, "_RECORDS", lambda text: [("\0", name) for _, name in records(text)])
-    assert folder.now() == ["dir/", "file", "link"]
-
-
-@given(st.sets(st.text("ab/-.0é\U0001f600", min_size=1, max_size=4)), st.text("ab/-.é", max_size=3))
-def test_since_is_the_tail_of_the_sorted_names(wanted, start):
-    ordered = sorted(wanted)
-    blocks = [ordered[0::3], ordered[1::3], ordered[2::3]]
-    runs = [["\0".join(run[n : n + 2]).encode() for n in range(0, len(run), 2)] for run in blocks]
-    assert list(Names(runs).since(start)) == [name for name in ordered if name >= start]
-
-
-def test_every_name_is_a_place_to_begin(folder, monkeypatch):
-    monkeypatch.setattr(names, "_BLOCK", 4)
-    monkeypatch.setattr(names, "_RUN", 10)
-    monkeypatch.setattr(names, "_PIECES", (256, 512))
-    wanted = sorted(f"{n:03}" for n in range(100))
-    folder.make(*wanted)
-    for at, name in enumerate(wanted):
-        assert folder.now(name) == wanted[at:]
-        assert folder.now(name + "\0") == wanted[at + 1 :]
-
-
-# Proof
-
-
 def test_a_quiet_directory_is_read_once(folder, monkeypatch):
     folder.make("a", "b")
     folder.settle()
-    monkeypatch.setattr(names, "_getdents", None)
+    monkeypatch.setattr(scan, "_getdents", None)
     assert folder.now() == ["a", "b"]
 
 
@@ -234,9 +118,6 @@ def test_a_ctime_proves_only_when_later_changes_get_another(local, age_ns, fract
     assert NameCache(local=local)._is_past(now - age_ns + fraction, now) is kept
 
 
-# Memory
-
-
 def test_the_least_recent_directories_go_when_the_budget_is_used_up(tmp_path):
     folders = [Folder(tmp_path / str(n)) for n in range(4)]
     cache = NameCache(budget=3000)
@@ -249,76 +130,204 @@ def test_the_least_recent_directories_go_when_the_budget_is_used_up(tmp_path):
     assert cache._bytes <= 3000
 
 
-def test_a_directory_over_the_budget_is_read_window_by_window(folder, monkeypatch):
-    monkeypatch.setattr(names, "_BLOCK", 8)
-    monkeypatch.setattr(names, "_RUN", 32)
-    monkeypatch.setattr(names, "_PIECES", (512, 1024))
-    wanted = sorted(f"{random.random():.15f}" for _ in range(800))
-    folder.make(*wanted)
-    folder.settle()
-    cache = NameCache(budget=4000)
-    assert folder.now(cache=cache) == wanted
-    for at in (1, 17, 400, 799):
-        assert folder.now(wanted[at], cache) == wanted[at:]
-    assert folder.now("zzz", cache) == []
-
-
-def test_a_window_serves_the_pages_within_it_from_one_scan(folder, monkeypatch):
-    monkeypatch.setattr(names, "_RUN", 64)
-    monkeypatch.setattr(names, "_BLOCK", 8)
-    monkeypatch.setattr(names, "_PIECES", (512, 1024))
-    wanted = [f"{n:04}" for n in range(1000)]
-    folder.make(*wanted)
-    cache = NameCache(budget=3000)
-    folder.settle(cache)
-    scans = []
-    pieces = names._pieces
-    monkeypatch.setattr(names, "_pieces", lambda fd: scans.append(1) or pieces(fd))
-    at, pages = "", 0
-    fd = os.open(folder.path, os.O_RDONLY)
-    while page := list(itertools.islice(cache.since(lambda: fd, at), 20)):
-        at, pages = page[-1] + "\0", pages + 1
-    os.close(fd)
-    assert pages == 50
-    assert len(scans) < pages / 3
-
-
-def test_200_000_names_cost_their_bytes_and_little_more(tmp_path, monkeypatch):
-    count, width = 200_000, 20
-    record = "\0" * 18 + "\x08{:0" + str(width) + "}\0"  # 19 + 20 + 1 is a multiple of 8
-
-    def pieces(fd):
-        for at in range(0, count, 5000):
-            yield "".join(record.format((n * 7919) % count) for n in range(at, at + 5000))
-
-    monkeypatch.setattr(names, "_pieces", pieces)
-    fd = os.open(tmp_path, os.O_RDONLY)
-    tracemalloc.start()
-    try:
-        found = NameCache().read(fd)
-        held, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-        os.close(fd)
-    assert held < count * (width + 2)
-    assert peak < held + (12 << 20)
-    assert sum(1 for _ in found.since("")) == count
-
-
-def test_a_directory_that_went_away_says_so(tmp_path):
+def test_a_directory_that_went_away_has_no_names(tmp_path):
     (tmp_path / "gone").mkdir()
     fd = os.open(tmp_path / "gone", os.O_RDONLY)
     os.rmdir(tmp_path / "gone")
-    try:
-        with pytest.raises(FileNotFoundError):
-            NameCache().read(fd)
-    finally:
-        os.close(fd)
-
-
-def test_a_name_that_goes_away_while_it_is_asked_for_is_left_out(tmp_path):
-    fd = os.open(tmp_path, os.O_RDONLY)
-    scan = names._Scan(fd, "", 1 << 20)
-    assert list(scan._others([("\0", "gone\0")])) == []
+    assert list(NameCache().since(lambda: fd)) == []
     os.close(fd)
-    assert ord(names._FILE) == stat.S_IFREG >> 12
+
+
+# Proof by hearing
+
+
+@pytest.fixture
+def watched(folder, monkeypatch):
+    """A directory that is watched: it counts as large, and has changed once."""
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    folder.make("a", "b", "c/")
+    folder.now()
+    folder.now()
+    assert folder.cache._watcher._watched
+    yield folder
+    folder.cache.close()
+
+
+def there(folder):
+    """What the directory holds, asked in another way."""
+    return sorted(
+        e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in os.scandir(folder.path)
+    )
+
+
+CHANGES = {
+    "create": lambda at: open(at / "new", "w").close(),
+    "make a node": lambda at: os.mknod(at / "new", 0o100644),
+    "make a directory": lambda at: os.mkdir(at / "new"),
+    "link": lambda at: os.link(at / "a", at / "new"),
+    "link symbolically": lambda at: os.symlink("c", at / "new"),
+    "rename": lambda at: os.rename(at / "a", at / "new"),
+    "rename over another": lambda at: os.rename(at / "a", at / "b"),
+    "rename a directory": lambda at: os.rename(at / "c", at / "new"),
+    "rename out": lambda at: os.rename(at / "a", at / "c" / "a"),
+    "rename out of the bucket": lambda at: os.rename(at / "a", at.parent / "a"),
+    "unlink": lambda at: os.unlink(at / "a"),
+    "remove a directory": lambda at: os.rmdir(at / "c"),
+    "a name that is not UTF-8": lambda at: os.mknod(os.fsencode(at) + b"/\xff", 0o100644),
+    "a name of the store": lambda at: os.mknod(at / ".a.sgwtmp.1", 0o100644),
+    "a file becomes a directory": lambda at: (os.unlink(at / "a"), os.mkdir(at / "a")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_watched_directory_is_not_read_again_and_yet_current(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    (tmp_path / "in").mkdir()
+    folder = Folder(tmp_path / "in")
+    folder.make("a", "b", "c/")
+    folder.now()
+    folder.now()
+    monkeypatch.setattr(scan, "_getdents", None)
+    change(folder.path)
+    expected = [n for n in there(folder) if n.isascii() and not n.startswith(".a.sgwtmp")]
+    assert folder.now() == expected
+    folder.cache.close()
+
+
+def test_an_unnamed_file_that_is_given_a_name_is_heard_of(watched, monkeypatch):
+    monkeypatch.setattr(scan, "_getdents", None)
+    fd = os.open(watched.path, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    at = os.open(watched.path, os.O_RDONLY)
+    os.link(f"/proc/self/fd/{fd}", "named", dst_dir_fd=at, follow_symlinks=True)
+    os.close(fd)
+    os.close(at)
+    assert watched.now() == ["a", "b", "c/", "named"]
+
+
+def test_any_change_to_a_watched_directory_is_seen_at_once(watched):
+    random.seed(3)
+    pool = [watched.path / f"{n:02}" for n in range(30)]
+    verbs = [os.mknod, os.unlink, os.mkdir, os.rmdir, os.rename, os.link]
+    for _ in range(1500):
+        verb = random.choice(verbs)
+        with contextlib.suppress(OSError):
+            verb(*random.sample(pool, 2 if verb in (os.rename, os.link) else 1))
+        if random.random() < 0.1:
+            os.chmod(watched.path, 0o755)  # moves its ctime and reports nothing
+        assert watched.now() == there(watched)
+
+
+def test_another_process_changes_a_watched_directory(watched):
+    program = (
+        "import os, sys\n"
+        "for line in sys.stdin:\n"
+        "    n = line.strip(); os.mknod(n); os.rename(n, 'x' + n); print(flush=True)\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=watched.path, text=True, stdin=-1, stdout=-1
+    )
+    with other:
+        for n in range(1000):
+            other.stdin.write(f"{n:04}\n")
+            other.stdin.flush()
+            other.stdout.readline()
+            found = watched.now()
+            assert found[-1] == f"x{n:04}"
+            assert len(found) == 4 + n
+
+
+def test_pages_while_others_write_miss_nothing_that_was_done_before(watched):
+    """A name made before a page began is in it, a name deleted before is not."""
+    made, removed, stop = [], [], threading.Event()
+
+    def write():
+        for n in itertools.count():
+            if stop.is_set():
+                return
+            os.mknod(watched.path / f"n{n}", 0o100644)
+            made.append(f"n{n}")
+            if n % 3 == 0:
+                removing.add(f"n{n}")
+                os.unlink(watched.path / f"n{n}")
+                removed.append(f"n{n}")
+
+    removing = set()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(100):
+            had, lost = len(made), len(removed)
+            found = set(watched.now())
+            assert found.isdisjoint(removed[:lost])
+            assert set(made[:had]) - removing <= found
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_more_changes_than_are_kept_mean_reading_again(watched, monkeypatch):
+    monkeypatch.setattr(names, "_MOST_CHANGES", 10)
+    for n in range(40):
+        watched.make(f"n{n:02}")
+        assert watched.now() == there(watched)
+
+
+def test_a_queue_that_overflowed_is_not_believed(watched, monkeypatch):
+    watched.make("lost")
+    queues = [struct.pack("=iIII", -1, 0x4000, 0, 0)]  # IN_Q_OVERFLOW, all that is left of it
+    with monkeypatch.context() as instead:
+        instead.setattr(watch, "_read", lambda fd: queues.pop() if queues else b"")
+        assert watched.now() == there(watched)
+    for name in ("later", "last"):
+        watched.make(name)
+        assert watched.now() == there(watched)
+
+
+def test_a_change_that_nobody_reported_is_found_by_its_time(watched):
+    watched.now()
+    watched.now()
+    watched.cache._watcher._watched.clear()  # the kernel's reports reach nobody now
+    watched.make("unheard")
+    assert watched.now() == ["a", "b", "c/", "unheard"]
+
+
+def test_a_child_process_does_not_read_its_parents_queue(watched):
+    watched.make("d")
+    child = os.fork()
+    if not child:
+        os._exit(watched.now() != there(watched))
+    assert os.waitpid(child, 0)[1] == 0
+    assert watched.now() == there(watched)
+
+
+def test_watches_end_with_what_they_watch(watched, monkeypatch):
+    assert len(watched.cache._watcher._watched) == 1
+    watched.cache.close()
+    assert not watched.cache._watcher._watched
+    assert watched.now() == there(watched)
+
+
+def test_without_watches_directories_are_read(folder, monkeypatch):
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    monkeypatch.setattr(watch, "_MOST", 0)
+    for n in range(10):
+        folder.make(f"n{n}")
+        assert folder.now() == there(folder)
+
+
+def test_a_quiet_directory_is_not_watched(folder, monkeypatch):
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    folder.make("a")
+    time.sleep(0.045)
+    folder.now()
+    folder.now()
+    assert not folder.cache._watcher._watched
+
+
+def test_directories_elsewhere_are_not_watched(folder, monkeypatch):
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    folder.cache = NameCache(local=False)
+    for n in range(3):
+        folder.make(f"n{n}")
+        assert folder.now() == there(folder)
+    assert not folder.cache._watcher._watched

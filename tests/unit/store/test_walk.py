@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3filters.store import errors, look, names, walk
+from s3filters.store import errors, look, scan, walk
 from s3filters.store.tree import Tree
 
 
@@ -417,7 +417,7 @@ def test_pages_from_memory_read_no_directory(bucket, monkeypatch):
     time.sleep(0.05)
     bucket.keys()
     bucket.page(delimiter="/")
-    monkeypatch.setattr(names, "_getdents", None)
+    monkeypatch.setattr(scan, "_getdents", None)
     assert bucket.keys() == ["a/b", "c"]
     assert bucket.page(delimiter="/") == (["c"], ["a/"], False)
 
