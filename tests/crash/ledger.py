@@ -84,13 +84,13 @@ KEYS = tuple(key_of(w, n) for w in range(WRITERS) for n in range(KEYS_EACH))
 class Writers:
     """Threads that PUT and DELETE through the daemon until the block ends."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, count: int = WRITERS) -> None:
         self.ledger = Ledger()
         self.refused: list[str] = []
         self._daemon = daemon
         self._ended = threading.Event()
         self._threads = [
-            threading.Thread(target=self._write, args=(writer,)) for writer in range(WRITERS)
+            threading.Thread(target=self._write, args=(writer,)) for writer in range(count)
         ]
 
     def __enter__(self) -> Writers:
@@ -142,9 +142,8 @@ def faults(
     return [(fault, key) for fault, key in found if fault]
 
 
-def over_http(daemon: Daemon) -> Callable[[str], Seen | None]:
+def over_http(connection: Connection) -> Callable[[str], Seen | None]:
     """A look at a key through a daemon."""
-    connection = daemon.connect()
 
     def look(key: str) -> Seen | None:
         answer = connection.ask("GET", f"/{BUCKET}/{key}")
