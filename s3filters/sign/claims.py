@@ -111,7 +111,7 @@ def _understood(components: str) -> tuple[Claim, str]:
     return claim, found["Signature"]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _known(before_signature: str) -> Claim:
     return _understood(before_signature)[0]
 

@@ -256,6 +256,14 @@ def test_another_region_is_refused_with_the_right_one(kind):
     assert "the region 'us-east-1' is wrong; expecting 'eu-north-1'" in error.message
 
 
+def test_the_region_of_a_bucket_may_be_asked_for_at_us_east_1():
+    for target in ("/bucket?location", "/bucket?location="):
+        assert check(signed("v4", target=target), region="eu-north-1")
+    for method, target in (("PUT", "/bucket?location"), ("GET", "/bucket?location&acl")):
+        error = refusal(signed("v4", method, target), region="eu-north-1")
+        assert error.code == "AuthorizationHeaderMalformed"
+
+
 @pytest.mark.parametrize("kind", ["v4", "v4 query"])
 def test_a_session_token_with_a_permanent_key_is_refused(kind):
     environ = signed(kind, headers={"x-amz-security-token": "token"})
