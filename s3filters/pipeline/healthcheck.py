@@ -4,7 +4,7 @@ It says that the process accepts and answers requests; it asks nothing of the st
 
 Ini options of ``[filter:healthcheck]``: ``path``, the path to answer (default ``/healthz``).
 
-Answers GET and HEAD of that path, without authentication.
+Answers GET and HEAD of that path where nothing is signed; a bucket of that name can be used still.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ class Healthcheck:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer, or pass on."""
-        if environ["PATH_INFO"] == self._path and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if environ["PATH_INFO"] == self._path and _may_be_a_probe(environ):
             return Reply(200, [("Content-Type", "text/plain")], b"ok")(environ, start_response)
         return self.app(environ, start_response)
+
+
+def _may_be_a_probe(environ: dict[str, Any]) -> bool:
+    """Whether it is not rather a signed request for a bucket of that name."""
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and "HTTP_AUTHORIZATION" not in environ
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Healthcheck]:

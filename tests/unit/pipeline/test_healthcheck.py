@@ -26,6 +26,11 @@ def test_other_paths_and_methods_pass_through():
     assert client().put("/healthz", status=404).body == b"below"
 
 
+def test_a_signed_request_is_for_the_bucket_of_that_name():
+    headers = {"Authorization": "AWS4-HMAC-SHA256 ..."}
+    assert client().get("/healthz", headers=headers, status=404).body == b"below"
+
+
 def test_the_path_can_be_chosen():
     assert client(path="/-/alive").get("/-/alive").body == b"ok"
     for path in ("alive", "/"):
