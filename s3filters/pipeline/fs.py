@@ -38,6 +38,9 @@ class Options:
     symlinks_outside: bool = options.option(
         False, options.boolean, "Let GET follow symbolic links that lead out of root."
     )
+    listing_memory: int = options.option(
+        32, options.whole(1), "MiB of names of listed folders that a worker remembers."
+    )
 
 
 class FsApp:
@@ -66,4 +69,5 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         durability=settings.durability,
         symlinks_outside=settings.symlinks_outside,
     )
+    store.names.budget = settings.listing_memory << 20
     return FsApp(FsBackend(store, offload, settings.region))

@@ -16,13 +16,14 @@ from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.reading import Reading
 from s3filters.backends.fs.writing import Writing
 from s3filters.store import Store
+from s3filters.store.filesystem import Unsuitable
 
 
 class FsBackend(Buckets, Reading, Writing, Copying, Deleting, Listings):
     """S3 on a file system.
 
     :param store: the tree
-    :param offload: runs blocking verbs; the module ``s3filters.offload`` or anything with its two functions
+    :param offload: runs blocking verbs; the module ``s3filters.offload`` or what has its functions
     :param region: what GetBucketLocation and HeadBucket say
     """
 
@@ -30,3 +31,14 @@ class FsBackend(Buckets, Reading, Writing, Copying, Deleting, Listings):
         self.store = store
         self.offload = offload
         self.region = region
+
+    @classmethod
+    def at(
+        cls, root: str, *, durability: str, symlinks_outside: bool, offload: Any, region: str
+    ) -> FsBackend:
+        """Return the backend of a folder. Raise ValueError when it cannot hold objects, OSError."""
+        try:
+            store = Store(root, durability=durability, symlinks_outside=symlinks_outside)
+        except Unsuitable as error:
+            raise ValueError(str(error)) from error
+        return cls(store, offload, region)
