@@ -90,7 +90,7 @@ class NameCache:
     """
 
     def __init__(self, budget: int = BUDGET, *, local: bool = True) -> None:
-        self._budget = budget
+        self.budget = budget
         self._local = local
         self._held: OrderedDict[tuple[int, int], _Held] = OrderedDict()
         self._bytes = 0
@@ -158,7 +158,7 @@ class NameCache:
         now = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         found = os.fstat(fd)
         try:
-            names = Scan(fd, start, self._budget).read()
+            names = Scan(fd, start, self.budget).read()
         except OSError:
             if watched is not None:
                 with self._lock:
@@ -196,7 +196,7 @@ class NameCache:
         self._drop(key)
         self._held[key] = held
         self._bytes += held.size
-        while self._bytes > self._budget and len(self._held) > 1:
+        while self._bytes > self.budget and len(self._held) > 1:
             self._drop(next(iter(self._held)))
 
     def _drop(self, key: tuple[int, int]) -> None:
