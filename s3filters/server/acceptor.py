@@ -99,7 +99,7 @@ class Acceptor:
 
     def take_waiting(self) -> None:
         """Take all that are in the queue now: they have been promised an answer."""
-        limit = self._service.options.connections
+        limit = 0 if self._stopped else self._service.options.connections
         while len(self._service.connections) < limit and self._accept_one():
             pass
 

@@ -23,6 +23,7 @@ from s3filters.server.stream import Stream, TlsStream
 if TYPE_CHECKING:
     from s3filters.server.service import Service
 
+CR = 13
 DRAIN_SECONDS = 5.0  # for the rest of a body that nobody read
 LINGER_SECONDS = 10.0  # how long what a refused client still sends is taken, so that it can read
 LINGER_SILENCE = 2.0
@@ -81,7 +82,7 @@ class Connection:
             service = self._service
             count = self._await_request(service.view)
             end = service.buffer.find(b"\r\n\r\n", 0, count) + 4
-            if end > 4:
+            if end > 4 and service.buffer[0] != CR:
                 if count > end:
                     self._pending = bytes(service.view[end:count])
                 return bytes(service.view[:end])

@@ -10,6 +10,7 @@ Nothing is monkey patched.
 
 from __future__ import annotations
 
+import logging
 import select
 import sys
 import warnings
@@ -29,6 +30,8 @@ READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLER
 WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
+log = logging.getLogger("s3filters.server")
+
 Watcher = Callable[[int], Any]
 
 _READ = select.EPOLLIN | select.EPOLLPRI | select.EPOLLHUP | select.EPOLLERR
@@ -40,7 +43,6 @@ class Hub(epolls.Hub):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._watchers: dict[int, Watcher] = {}
-        self.debug_exceptions = False  # no traceback for a client that went away
 
     def watch(self, fd: int, watcher: Watcher, mask: int) -> None:
         """Call ``watcher(events)`` in the hub at each edge of ``mask``. Errors are always told."""
@@ -61,10 +63,15 @@ class Hub(epolls.Hub):  # type: ignore[misc]
         find = self._watchers.get
         for fd, events in self.poll.poll(seconds):
             watcher = find(fd)
-            if watcher is not None:
-                watcher(events)
-            else:
+            if watcher is None:
                 self._tell_listeners(fd, events)
+                continue
+            try:
+                watcher(events)
+            except self.SYSTEM_EXCEPTIONS:
+                raise
+            except BaseException:  # the hub must outlive what it calls
+                log.exception("a watcher of descriptor %d failed", fd)
 
     def _tell_listeners(self, fd: int, events: int) -> None:
         """What eventlet's own sockets and ``trampoline`` wait for, as its poll hub tells it."""
@@ -74,8 +81,16 @@ class Hub(epolls.Hub):  # type: ignore[misc]
                 listener.cb(fd)
             except self.SYSTEM_EXCEPTIONS:
                 raise
-            except BaseException:  # noqa: BLE001  the hub must outlive a listener; eventlet logs it
+            except BaseException:  # noqa: BLE001  the hub must outlive what it calls
                 self.squelch_exception(fd, sys.exc_info())
+
+    def squelch_generic_exception(self, exc_info: Any) -> None:
+        """Log what eventlet would print."""
+        log.error("a green thread failed", exc_info=exc_info)
+
+    def squelch_timer_exception(self, timer: Any, exc_info: Any) -> None:
+        """Log what eventlet would print."""
+        log.error("a timer failed", exc_info=exc_info)
 
     def later(self, delay: float, function: Callable[..., Any], *args: Any) -> Any:
         """Call the function in the hub after ``delay`` seconds; the timer returned has cancel()."""

@@ -52,6 +52,7 @@ class Input:
         if there:
             view[:there] = self._pending[self._at : self._at + there]
             self._at += there
+            self._expects = False  # it did not wait to be asked
             return there
         if self._expects:
             self._expects = False

@@ -147,7 +147,7 @@ class Master:
     def _reload(self) -> None:
         if self._stop_by is not None:
             return
-        if self._coming is not None or any(c.leaving for c in self._children.values()):
+        if self._coming is not None:
             self._reload_again = True
             return
         log.info("reloading")
@@ -230,14 +230,15 @@ class Master:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     self._bury(self._children.pop(pid), os.waitstatus_to_exitcode(status))
-        if self._reload_again and not any(c.leaving for c in self._children.values()):
+        if self._reload_again and self._coming is None:
             self._reload_again = False
             self._reload()
 
     def _bury(self, child: _Child, code: int) -> None:
         if child.status >= 0:
             os.close(child.status)
-        self._board.write(child.slot, ABSENT)
+        if not child.leaving:  # who leaves has given its slot back
+            self._board.write(child.slot, ABSENT)
         if child.leaving or self._stop_by is not None:
             return
         if child.generation == self._coming:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from s3filters.server.worker import Place, work
 log = logging.getLogger("s3filters.server")
 
 SECTION = "server:main"
+SPARE_DESCRIPTORS = 1024  # files that a worker may open beside two for each connection
 
 
 def serve(
@@ -46,6 +48,7 @@ def _serve(
     options: Options,
     on_ready: Callable[[list[str]], None] | None,
 ) -> int:
+    raise_descriptor_limit(2 * options.connections + SPARE_DESCRIPTORS)
     workers = options.workers or len(os.sched_getaffinity(0))
     tls_context(options)  # a certificate that cannot be used is told before anything starts
     listeners = open_listeners(options, workers)
@@ -66,6 +69,15 @@ def _serve(
     finally:
         for listener in listeners:
             listener.close(remove=True)
+
+
+def raise_descriptor_limit(wanted: int) -> None:
+    """Let the processes open ``wanted`` files, as far as the system lets us, or more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_listeners(options: Options, workers: int) -> list[Listener]:

@@ -6,7 +6,6 @@ before it waits again.
 
 from __future__ import annotations
 
-import math
 import socket
 import ssl
 import sys
@@ -119,7 +118,9 @@ class Service:
         """End the waits that have lasted too long."""
         self.hub.later(self._tick, self._sweep)
         now = monotonic()
-        late = [c.stream for c in self.connections if c.stream.deadline < now]
-        for stream in late:
-            if stream.deadline < now and stream.deadline != math.inf:
+        for connection in [c for c in self.connections if c.stream.deadline < now]:
+            stream = connection.stream
+            if connection.idle and not stream.quiet():
+                continue  # a request has come in this moment
+            if stream.deadline < now:
                 stream.expire(TimeoutError("the peer is too slow"))

@@ -175,16 +175,18 @@ class Stream:
 class TlsStream(Stream):
     """A TLS connection. A record may hold more than was asked for: a read is always tried first."""
 
-    __slots__ = ()
+    __slots__ = ("_context",)
 
     def __init__(self, hub: Hub, sock: socket.socket, context: ssl.SSLContext) -> None:
         super().__init__(hub, sock)
-        self.sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.sock.setblocking(False)
+        self._context = context
 
     def handshake(self, timeout: float) -> None:
-        """Agree on keys. Raise OSError (ssl.SSLError) when the peer does not, or TimeoutError."""
+        """Agree on keys, before all else. Raise OSError (ssl.SSLError among them)."""
         limit = monotonic() + timeout
+        self.sock = self._context.wrap_socket(
+            self.sock, server_side=True, do_handshake_on_connect=False
+        )
         self._retry(self.sock.do_handshake, (), limit)
 
     def receive(self, view: memoryview, timeout: float) -> int:

@@ -1,8 +1,9 @@
 """A worker process: loads the app, serves, and leaves when told to or when the master is gone.
 
-SIGTERM: no new connections, requests in flight are finished, idle connections end. SIGUSR1 (the
-master's, after a reload): the same, but idle connections may bring one more request, since a client
-that sends one just now must get its answer. Both take ``drain_timeout`` seconds at most.
+SIGTERM: no new connections, requests in flight are finished, idle connections end; all this within
+``drain_timeout`` seconds. SIGUSR1 (the master's, after a reload): the same without hurry. What is
+in flight takes the time that it takes, and idle connections may bring one more request, since a
+client that sends one just now must get its answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,20 +121,23 @@ class Worker:
         if not self._service.stopping:
             for acceptor in self._acceptors:
                 acceptor.take_waiting()
+            self._hub.later(self._options.drain_timeout, self._finish)
             self._leave(0.0)
 
     def _retire(self) -> None:
         if not self._service.draining:
-            self._leave(min(RETIRE_SECONDS, self._options.drain_timeout / 2))
+            self._leave(RETIRE_SECONDS)
 
     def _leave(self, linger: float) -> None:
-        self._place.board.write(self._place.slot, ABSENT)
+        board, slot = self._place.board, self._place.slot
+        if not self._service.draining:  # from now on the slot may be another's
+            board.write(slot, ABSENT)
+            self._hub.unwatch(board.bell(slot))
         for acceptor in self._acceptors:
             acceptor.stop()
         for listener in self._listeners:
             listener.close(remove=False)  # ours is a copy; the queue ends with the last one
         self._service.drain(linger)
-        self._hub.later(self._options.drain_timeout, self._finish)
         self._wait_for_last()
 
     def _wait_for_last(self) -> None:
@@ -182,5 +187,6 @@ def tune_collector() -> None:
 
 def flush() -> None:
     """Write out what is buffered: before a fork, and before a process leaves without ceremony."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()

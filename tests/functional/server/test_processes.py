@@ -266,6 +266,18 @@ def test_a_retired_worker_finishes_what_it_does(start):
         assert busy.getresponse().read() == b"slept"
 
 
+def test_a_retired_worker_may_take_longer_than_a_drain(start):
+    program = start("workers=1", "drain_timeout=0.2")
+    with program.connect() as busy:
+        busy.request("GET", "/sleep?1.5")
+        time.sleep(0.1)
+        for state in ("second", "third"):
+            program.state.write_text(state)
+            program.signal(signal.SIGHUP)
+            program.until(lambda state=state: program.ask() == state)
+        assert busy.getresponse().read() == b"slept"
+
+
 def test_a_unix_socket_is_served_and_removed_at_the_end(start, tmp_path):
     path = tmp_path / "sock"
     program = start("workers=2", listen=f"unix:{path},127.0.0.1:0")
