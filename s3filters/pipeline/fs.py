@@ -15,7 +15,6 @@ from s3filters.backends import base
 from s3filters.backends.fs import FsBackend
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
-from s3filters.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +63,12 @@ class FsApp:
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
     """PasteDeploy entry point ``egg:s3filters#fs``."""
     settings = options.read(Options, "app:fs", global_conf, local_conf)
-    store = Store(
+    backend = FsBackend.at(
         settings.root,
+        offload,
+        settings.region,
         durability=settings.durability,
         symlinks_outside=settings.symlinks_outside,
     )
-    store.names.budget = settings.listing_memory << 20
-    return FsApp(FsBackend(store, offload, settings.region))
+    backend.store.names.budget = settings.listing_memory << 20
+    return FsApp(backend)

@@ -34,7 +34,7 @@ class FsBackend(Buckets, Reading, Writing, Copying, Deleting, Listings):
 
     @classmethod
     def at(
-        cls, root: str, *, durability: str, symlinks_outside: bool, offload: Any, region: str
+        cls, root: str, offload: Any, region: str, *, durability: str, symlinks_outside: bool
     ) -> FsBackend:
         """Return the backend of a folder. Raise ValueError when it cannot hold objects, OSError."""
         try:
