@@ -32,7 +32,7 @@ _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 # Storage keeps these names for itself, wherever they stand in a key: work in progress, no objects.
-_KEPT = re.compile(r"(?:^|/)\.(?:sgwtmp|[^/]*\.sgwtmp\.\d+)(?:/|$)")
+_KEPT = re.compile(r"(?:^|/)\.(?:sgwtmp|[^/]*\.sgwtmp\.[0-9]+)(?:/|\Z)")
 
 
 @lru_cache(maxsize=1024)

@@ -99,6 +99,7 @@ def test_a_bucket_that_cannot_be_is_not_there(name, error):
         "-",
         "sgwtmp",
         ".sgwtmpx",
+        ".sgwtmp\n",
         "a.sgwtmp",
         "x" * 1024,
     ],
