@@ -13,13 +13,14 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bench import Bench, say
 from benchmarks.daemon import Subject
 from benchmarks.figures import median, median_ratio
 from benchmarks.loop import load
-from benchmarks.small import BODY, BUCKET, Sample, Setting, requests, sample
+from benchmarks.small import BODY, BUCKET, Sample, Setting, requests, sample, with_speeds
 from benchmarks.table import Row
 
 
@@ -34,7 +35,7 @@ def run(bench: Bench) -> Iterator[Row]:
         attributes = _attributes_of_an_object(subject)
         for clients in plan.durable_clients:
             say(f"(a) PUT 4 KiB, durability full, {clients} clients")
-            yield _row(bench, subject, clients, attributes)
+            yield from _rows(bench, subject, clients, attributes)
 
 
 def _attributes_of_an_object(subject: Subject) -> dict[str, bytes]:
@@ -45,35 +46,38 @@ def _attributes_of_an_object(subject: Subject) -> dict[str, bytes]:
     return {name: os.getxattr(path, name) for name in os.listxattr(path)}
 
 
-def _row(bench: Bench, subject: Subject, clients: int, attributes: dict[str, bytes]) -> Row:
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """One run of the bare loop: files a second, CPU seconds a file."""
+
+    rate: float
+    cpu: float
+
+
+def _rows(
+    bench: Bench, subject: Subject, clients: int, attributes: dict[str, bytes]
+) -> Iterator[Row]:
     plan = bench.plan
     assert bench.scratch is not None
     folder = bench.scratch.tree.parent / "bare"
     setting = Setting("all cores", clients, 1)
-    count = plan.durable_requests
     bare, ours = [], list[Sample]()
-    for _ in range(plan.large_rounds):
-        bare.append(bare_rate(folder, clients, count, attributes))
-        ours.append(sample(subject, requests(subject.endpoint, "PUT", count), setting))
-        load(subject.endpoint, requests(subject.endpoint, "DELETE", count), clients)
-    rates = [one.rate for one in ours]
-    latencies = sorted(latency for one in ours for latency in one.latencies)
-    return Row(
-        "a",
-        f"PUT new, full, {clients} clients",
-        median_ratio(rates, bare),
-        of="bare calls",
-        target=f"durable.{clients}",
-        rate=median(rates),
-        p50=latencies[len(latencies) // 2],
-        p99=latencies[len(latencies) * 99 // 100],
-        cpu=median([one.cpu for one in ours]),
-        detail={"bare_rate": median(bare), "attributes": sorted(attributes)},
-    )
+    for _ in range(plan.durable_rounds):
+        bare.append(bare_loop(folder, clients, plan.durable_requests, attributes))
+        messages = requests(subject.endpoint, "PUT", plan.durable_requests)
+        ours.append(sample(subject, messages, setting))
+        messages = requests(subject.endpoint, "DELETE", plan.durable_requests)
+        load(subject.endpoint, messages, clients)
+    yield Row("a", f"bare calls, {clients} threads", rate=median([one.rate for one in bare]),
+              cpu=median([one.cpu for one in bare]))  # fmt: skip
+    ratio = median_ratio([one.rate for one in ours], [one.rate for one in bare])
+    row = Row("a", f"PUT new, full, {clients} clients", ratio, of="bare calls",
+              target=f"durable.{clients}", detail={"attributes": sorted(attributes)})  # fmt: skip
+    yield with_speeds(row, ours)
 
 
-def bare_rate(folder: Path, threads: int, count: int, attributes: Mapping[str, bytes]) -> float:
-    """Return durable files a second, made by so many threads; the folder is gone afterwards."""
+def bare_loop(folder: Path, threads: int, count: int, attributes: Mapping[str, bytes]) -> Bare:
+    """Make so many durable files by so many threads; the folder is gone afterwards."""
     folder.mkdir()
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     numbers = iter(range(count))  # next() of it is one step of the interpreter, so it can be shared
@@ -83,15 +87,15 @@ def bare_rate(folder: Path, threads: int, count: int, attributes: Mapping[str, b
             put(directory, f"o{number:06d}", attributes)
 
     team = [threading.Thread(target=work) for _ in range(threads)]
-    started = time.perf_counter()
+    before, started = time.process_time(), time.perf_counter()
     for member in team:
         member.start()
     for member in team:
         member.join()
-    elapsed = time.perf_counter() - started
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - before
     os.close(directory)
     shutil.rmtree(folder)
-    return count / elapsed
+    return Bare(count / elapsed, cpu / count)
 
 
 def put(directory: int, name: str, attributes: Mapping[str, bytes]) -> None:

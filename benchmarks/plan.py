@@ -37,7 +37,8 @@ class Plan:
     rounds: int = 7  # of which the median is taken
     requests: int = 2000  # per operation and round, 4 KiB objects
     durable_clients: tuple[int, ...] = (8, 32)
-    durable_requests: int = 3000  # per round
+    durable_requests: int = 5000  # per round
+    durable_rounds: int = 5
     large: int = 1024 * MIB  # bytes of the large object
     large_rounds: int = 5
     idle: int = 1000  # keep-alive connections that do nothing
@@ -55,9 +56,10 @@ class Plan:
             quick=True,
             rounds=3,
             requests=500,
-            durable_requests=600,
+            durable_requests=1000,
+            durable_rounds=3,
             large=256 * MIB,
-            large_rounds=2,
+            large_rounds=3,
             flat=(1_000, 100_000),
             deep=(200, 20),
             starts=1,

@@ -148,7 +148,7 @@ def listed(bench: Bench, subject: Subject) -> str:
 
 def _bare_row(theirs: dict[Case, list[Sample]], setting: Setting) -> Row:
     samples = [sample for listed in theirs.values() for sample in listed]
-    return _with_speeds(Row("a", f"stock eventlet.wsgi, 4 KiB, {setting.words}"), samples)
+    return with_speeds(Row("a", f"stock eventlet.wsgi, 4 KiB, {setting.words}"), samples)
 
 
 def _row(
@@ -164,10 +164,11 @@ def _row(
         "rate_ratio": median_ratio([one.rate for one in ours], [one.rate for one in theirs]),
     }
     row = Row("a", name, median(ratios), of="hello", target=target, detail=detail)
-    return _with_speeds(row, ours)
+    return with_speeds(row, ours)
 
 
-def _with_speeds(row: Row, samples: list[Sample]) -> Row:
+def with_speeds(row: Row, samples: list[Sample]) -> Row:
+    """Return the row with the medians of its rounds."""
     return replace(
         row,
         rate=median([one.rate for one in samples]),
