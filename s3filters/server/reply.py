@@ -15,7 +15,7 @@ Headers = list[tuple[str, str]]
 
 PLAIN, LENGTH, DATE, SERVER, CONNECTION, HOP = range(6)
 NAMES_KEPT = 2048  # header names whose kind is remembered
-SERVER_NAME = "s3filters"
+SERVER_LINE = "Server: s3filters\r\n"
 
 _KINDS = {
     "content-length": LENGTH,
@@ -63,59 +63,68 @@ def date_line() -> str:
     return _date
 
 
+_status_lines: dict[str, tuple[int, str]] = {}
+
+
+def _status_line(status: str) -> tuple[int, str]:
+    """Return code and line, CRLF included, of a status such as "200 OK"."""
+    if not _STATUS.fullmatch(status):
+        raise BadReply(f"{status!r} is not a status")
+    if len(_status_lines) >= NAMES_KEPT:
+        _status_lines.clear()
+    blank = "" if len(status) > 3 else " "  # it stays without a reason: RFC 9112, section 4
+    pair = int(status[:3]), f"HTTP/1.1 {status}{blank}\r\n"
+    _status_lines[status] = pair
+    return pair
+
+
 class Head:
-    """What an app said by start_response, and how its body is framed.
+    """What an app said by start_response.
 
     ``length`` is the Content-Length, None without; ``closes`` whether the app wants the connection
     closed; ``bodiless`` whether the status allows no body.
     """
 
-    __slots__ = ("_lines", "bodiless", "closes", "length", "status")
+    __slots__ = ("_dated", "_served", "_text", "bodiless", "closes", "length", "status")
 
     def __init__(self, status: str, headers: Headers) -> None:
-        if not _STATUS.fullmatch(status):
-            raise BadReply(f"{status!r} is not a status")
-        self.status = int(status[:3])
+        self.status, text = _status_lines.get(status) or _status_line(status)
         self.bodiless = self.status in (204, 304)
         self.length: int | None = None
-        self.closes = False
-        lines = [f"HTTP/1.1 {status}\r\n" if len(status) > 3 else f"HTTP/1.1 {status} \r\n"]
-        dated = served = False
+        self.closes = self._dated = self._served = False
+        lines = 1
         find = _kinds.get
         for name, value in headers:
             kind = find(name)
             if kind is None:
                 kind = _kind_of(name)
-            if kind:
-                if kind >= CONNECTION:
-                    self.closes |= kind == CONNECTION and "close" in value.lower()
-                    continue
-                if kind == LENGTH:
-                    self._set_length(value)
-                    if self.status == 204:
-                        continue
-                dated |= kind == DATE
-                served |= kind == SERVER
-            lines.append(f"{name}: {value}\r\n")
-        if not dated:
-            lines.append(date_line())
-        if not served:
-            lines.append(f"Server: {SERVER_NAME}\r\n")
-        self._lines = lines
-
-    def _set_length(self, value: str) -> None:
-        if self.length is not None or not (value.isascii() and value.isdigit()):
-            raise BadReply(f"Content-Length {value!r} is not one number")
-        self.length = int(value)
-
-    def render(self, *more: str) -> bytes:
-        """The head with its empty line; ``more`` are header lines of the server, CRLF included."""
-        lines = self._lines
-        text = "".join(lines)
-        if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+            if not kind or self._takes(kind, value):
+                text += f"{name}: {value}\r\n"
+                lines += 1
+        if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
             raise BadReply("a header has a line break inside")
+        if not self._dated:
+            text += date_line()
+        if not self._served:
+            text += SERVER_LINE
+        self._text = text
+
+    def _takes(self, kind: int, value: str) -> bool:
+        """Heed a header that means something to the server; False when it is not to be sent."""
+        if kind == LENGTH:
+            if self.length is not None or not (value.isascii() and value.isdigit()):
+                raise BadReply(f"Content-Length {value!r} is not one number")
+            self.length = int(value)
+            return self.status != 204  # RFC 9110, section 8.6
+        self._dated |= kind == DATE
+        self._served |= kind == SERVER
+        self.closes |= kind == CONNECTION and "close" in value.lower()
+        return kind < CONNECTION
+
+    def render(self, more: str) -> bytes:
+        """The head with its empty line; ``more`` are header lines of the server, CRLF included."""
         try:
-            return f"{text}{''.join(more)}\r\n".encode("latin-1")
+            return f"{self._text}{more}\r\n".encode("latin-1")
         except UnicodeEncodeError as error:
             raise BadReply("a header is not latin-1") from error
 
@@ -125,6 +134,6 @@ def refusal(status: int, reason: str, phrase: str) -> bytes:
     body = f"{reason}\n".encode("latin-1", "replace")
     return (
         f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\n{date_line()}Server: {SERVER_NAME}\r\n"
+        f"Content-Length: {len(body)}\r\n{date_line()}{SERVER_LINE}"
         "Connection: close\r\n\r\n"
     ).encode("latin-1") + body
