@@ -123,8 +123,7 @@ class Root:
     def _open_slowly(self, path: bytes, kind: Kind) -> int:
         """Open a path that has links in it, or where the kernel cannot keep us beneath."""
         for _ in range(_ATTEMPTS):
-            real = os.path.realpath(os.path.join(os.fsencode(self.path), path))
-            inside = os.path.relpath(real, os.fsencode(self.path))
+            inside = self._resolve(path, kind)
             if inside == b".." or inside.startswith(b"../"):
                 if self.outside and kind in (READ, LOOK):
                     return os.open(path, kind.flags, dir_fd=self.fd)
@@ -136,6 +135,16 @@ class Root:
                 if error.errno not in (errno.ELOOP, errno.EAGAIN):
                     raise
         raise OSError(errno.ELOOP, "too many symbolic links, or they change all the time")
+
+    def _resolve(self, path: bytes, kind: Kind) -> bytes:
+        """Return the path, relative to the root, that the links in it lead to."""
+        root = os.fsencode(self.path)
+        above, last = os.path.split(path)
+        if kind.flags & os.O_NOFOLLOW:
+            real = os.path.join(os.path.realpath(os.path.join(root, above)), last)
+        else:
+            real = os.path.realpath(os.path.join(root, path))
+        return os.path.relpath(real, root)
 
     def _open_strictly(self, path: bytes, kind: Kind) -> int:
         """Open a path in which no component is a link. Raise ELOOP when one is."""

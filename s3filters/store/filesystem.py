@@ -2,8 +2,7 @@
 
 ``inspect`` says whether it is one of this machine's own (then look-ups that need no disk may run
 in the event loop, and what fstat proves may be remembered), and refuses one on which the store
-cannot keep its promises: without user extended attributes or hard links there is no metadata and
-no atomic put.
+cannot keep its promises: without user extended attributes there is no metadata.
 """
 
 from __future__ import annotations

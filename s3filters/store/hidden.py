@@ -21,7 +21,12 @@ def open_in(root: Root, bucket: bytes) -> int:
         except FileNotFoundError:
             make(root, bucket)
         except NotADirectoryError as error:
-            raise InternalError(f"Something that is no directory is named {HIDDEN}.") from error
+            raise not_a_directory() from error
+
+
+def not_a_directory() -> InternalError:
+    """Return the error for a bucket in which somebody gave its name to something else."""
+    return InternalError(f"Something that is no directory is named {HIDDEN}.")
 
 
 def make(root: Root, bucket: bytes) -> None:

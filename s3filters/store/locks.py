@@ -76,6 +76,8 @@ def _open(root: Root, path: bytes) -> int:
             return root.open(path, LOCK)
         except FileNotFoundError:
             hidden.make(root, path[: path.index(b"/")])
+        except NotADirectoryError as error:
+            raise hidden.not_a_directory() from error
 
 
 def is_free(fd: int) -> bool:

@@ -125,7 +125,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
     """Return the record of a file or directory, None where it is no object.
 
     :param target: descriptor, or path that is not followed when it is a link (``/proc/self/fd/N``
-        always leads to its file)
+        leads to its file, also from a descriptor that was opened with O_PATH)
     :param found: its stat, taken before
     :param name: last component of the key, from which a foreign file's type is guessed
 
@@ -135,7 +135,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
     is_directory = stat.S_ISDIR(found.st_mode)
     if not is_directory and not stat.S_ISREG(found.st_mode):
         return None
-    raw = _attributes(target)
+    raw = _attributes(target) if isinstance(target, int) else _attributes_at(target)
     if "user.delete-marker" in raw or (is_directory and "user.etag" not in raw):
         return None
     etag = raw.get("user.etag", b"").decode("latin-1").strip('"')
@@ -188,11 +188,23 @@ def guess_type(name: str) -> str:
     return _type_of_suffix(name[dot:].lower()) if dot >= 0 else DEFAULT_TYPE
 
 
-def _attributes(target: int | str) -> dict[str, bytes]:
-    """Return the extended attributes that may matter: those in ``user.``."""
-    follow = isinstance(target, int) or target.startswith("/proc/self/fd/")
+def _attributes_at(path: str) -> dict[str, bytes]:
+    """Return the attributes of what is known to be a file or directory.
+
+    It is opened for that: five attributes by path cost five walks along the path.
+    """
+    follow = 0 if path.startswith("/proc/self/fd/") and path.count("/") == 4 else os.O_NOFOLLOW
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | follow)
     try:
-        names = os.listxattr(target, follow_symlinks=follow)
+        return _attributes(fd)
+    finally:
+        os.close(fd)
+
+
+def _attributes(fd: int) -> dict[str, bytes]:
+    """Return the extended attributes that may matter: those in ``user.``."""
+    try:
+        names = os.listxattr(fd)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return {}
@@ -201,7 +213,7 @@ def _attributes(target: int | str) -> dict[str, bytes]:
     for name in names:
         if name.startswith("user."):
             try:
-                raw[name] = os.getxattr(target, name, follow_symlinks=follow)
+                raw[name] = os.getxattr(fd, name)
             except OSError as error:
                 if error.errno != errno.ENODATA:  # removed since it was listed
                     raise

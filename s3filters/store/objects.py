@@ -78,7 +78,7 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
         path = paths.path_of(bucket, key)
         above, _, last = path.rpartition(b"/")
         directory = tree.root.open(above, DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError, paths.ReservedName) as error:
+    except (FileNotFoundError, NotADirectoryError, errors.InvalidArgument) as error:
         return _was_absent(tree, bucket, key, check, error)
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error

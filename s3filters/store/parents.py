@@ -107,13 +107,17 @@ def open_deepest(root: Root, path: bytes) -> tuple[int, list[bytes]]:
     while True:
         try:
             return root.open(path, DIRECTORY), missing[::-1]
-        except NotADirectoryError as error:
-            raise ObjectParentIsFile from error
         except FileNotFoundError:
             path, slash, last = path.rpartition(b"/")
             if not slash:
                 raise
             missing.append(last)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            # Says ENOENT (or ENOTDIR) when it is the bucket that is none.
+            os.close(root.open(path.partition(b"/")[0], DIRECTORY))
+            raise ObjectParentIsFile from error
 
 
 def prune(root: Root, path: bytes) -> None:

@@ -23,10 +23,6 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
 
 
-class ReservedName(InvalidArgument):
-    """A key under a name of ours: for a reader there is no such object."""
-
-
 def is_reserved(component: str) -> bool:
     """True for a name that no S3 name reaches and no listing shows."""
     return component == HIDDEN or (".sgwtmp." in component and bool(_TRANSIENT.match(component)))
@@ -49,7 +45,7 @@ def bucket_path(bucket: str) -> bytes:
 def path_of(bucket: str, key: str) -> bytes:
     """Return the path of an object under the root, without a ``/`` at the end.
 
-    Raise NoSuchBucket, InvalidArgument (ReservedName for our own names), KeyTooLongError.
+    Raise NoSuchBucket, InvalidArgument (no object can have the name), KeyTooLongError.
     """
     path = bucket_path(bucket)
     try:
@@ -88,4 +84,4 @@ def _check_components(name: bytes) -> None:
                 MaxSizeAllowed=MAX_COMPONENT,
             )
         if is_reserved(component.decode()):
-            raise ReservedName("The key contains a name that the store keeps for itself.")
+            raise InvalidArgument("The key contains a name that the store keeps for itself.")

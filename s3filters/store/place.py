@@ -230,6 +230,11 @@ class Draft:
             return
         try:
             self.fd = os.open(".", _NAMELESS, MODE, dir_fd=directory)
+        except PermissionError as error:
+            # What ext4 says in a directory that was removed since it was opened.
+            if os.fstat(directory).st_nlink:
+                raise
+            raise FileNotFoundError from error
         except OSError as error:
             # Another file system is mounted here and cannot (EISDIR: Linux before 3.11, and FUSE).
             if error.errno not in (errno.ENOTSUP, errno.EISDIR):
@@ -270,6 +275,7 @@ class Draft:
                 raise
             finally:
                 way.close()
+        parents.prune(self._tree.root, above)
         raise errors.SlowDown
 
     def _put_name(
@@ -380,7 +386,7 @@ class Draft:
             self._tree.trace(word)
 
     def _failed(self, error: OSError) -> errors.StoreError:
-        if error.errno == errno.ENOENT:
-            missing = self._tree.missing(self.bucket, self.key)
-            return missing if isinstance(missing, errors.NoSuchBucket) else errors.InternalError()
-        return errors.from_os(error, f"{self.bucket}/{self.key}")
+        found = errors.from_os(error, f"{self.bucket}/{self.key}")
+        if isinstance(found, errors.NoSuchKey):  # all else that is missing is made, or tried again
+            return errors.NoSuchBucket(BucketName=self.bucket)
+        return found

@@ -1,0 +1,280 @@
+"""Attributes on disk: Versity's form exactly, what others left out, and files edited behind us."""
+
+import errno
+import gzip
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3filters.store import metadata
+from s3filters.store.errors import InsufficientStorage, MetadataTooLarge
+from s3filters.store.metadata import Attributes, Checksums
+from tests.unit.store.conftest import attributes
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / "name.txt"
+    made.write_bytes(b"hello")
+    return made
+
+
+def read(path, name=None):
+    return metadata.read(str(path), os.stat(path), name or path.name)
+
+
+def store(path, given):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        metadata.write(fd, given, None if path.is_dir() else os.fstat(fd))
+    finally:
+        os.close(fd)
+
+
+def raw(path):
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+
+
+def test_attributes_are_stored_in_versitys_form(path):
+    store(path, attributes(user={"b<": "&", "a": "é"}, tags={"k": "v"}))
+    found = os.stat(path)
+    assert raw(path) == {
+        "user.etag": b'"5d41402abc4b2a76b9719d911017c592"',
+        "user.content-type": b"text/plain",
+        "user.metadata": '{"a":"é","b\\u003c":"\\u0026"}'.encode(),
+        "user.checksums": (
+            b'{"Algorithm":"CRC64NVME","Type":"FULL_OBJECT","CRC32":null,"CRC32C":null,"SHA1":null,'
+            b'"SHA256":null,"CRC64NVME":"M3eFcAZSQlc=","SHA512":null,"MD5":null,"XXHASH64":null,'
+            b'"XXHASH3":null,"XXHASH128":null}'
+        ),
+        "user.X-Amz-Tagging": b'{"k":"v"}',
+        "user.s3filters.seal": b"5 %d" % found.st_mtime_ns,
+    }
+
+
+def test_what_is_stored_is_read_again(path):
+    given = attributes(
+        etag="c388257bed0997141334085ff26dc81e-2",
+        headers={name: f"value of {name}" for name in metadata.STANDARD_HEADERS},
+        storage_class="STANDARD_IA",
+        parts=(2, 5),
+        tags={"a": "1", "b": "2"},
+        upload_id="386a110b-b0b4-4fef-bf2d-4e765e844d1b",
+    )
+    store(path, given)
+    record = read(path)
+    assert record == metadata.record_of(given, os.stat(path))
+    assert (record.etag, record.size, record.parts, record.tags) == (given.etag, 5, (2, 5), 2)
+    assert record.headers == given.headers
+    assert record.checksums == given.checksums
+    assert record.storage_class == "STANDARD_IA"
+    assert not record.touched
+
+
+def test_multipart_metadata_is_gzip_of_versitys_json(path):
+    store(path, attributes(parts=(2, 5), upload_id="u"))
+    assert json.loads(gzip.decompress(raw(path)["user.mp-metadata"])) == {
+        "uploadId": "u",
+        "parts": [2, 5],
+    }
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+@pytest.mark.parametrize(
+    ("parts", "read_as"),
+    [([2, 5], (2, 5)), ([2, 6], ()), ([], ()), ([5, 2, 5], ()), (["5"], ()), (None, ())],
+)
+def test_parts_are_believed_when_they_fit_the_file(path, pack, parts, read_as):
+    os.setxattr(path, "user.etag", b'"x-2"')
+    os.setxattr(path, "user.mp-metadata", pack(json.dumps({"parts": parts}).encode()))
+    assert read(path).parts == read_as
+
+
+@pytest.mark.parametrize("value", [b"", b"\x1f\x8bbroken", b"[1]", b"{", b"[" * 100_000])
+def test_broken_attributes_of_others_do_not_break_the_object(path, value):
+    os.setxattr(path, "user.etag", b'"abc"')
+    for name in ("mp-metadata", "checksums", "metadata", "X-Amz-Tagging"):
+        os.setxattr(path, f"user.{name}", value[:500])
+    record = read(path)
+    assert (record.etag, record.parts, record.checksums) == ("abc", (), None)
+    assert (record.user, record.tags) == ({}, 0)
+
+
+def test_a_packed_bomb_is_not_unpacked(path):
+    os.setxattr(path, "user.etag", b'"abc-1"')
+    os.setxattr(path, "user.mp-metadata", gzip.compress(b" " * (2 << 20)))
+    assert read(path).parts == ()
+
+
+def test_a_foreign_file_has_an_etag_that_is_no_md5_and_changes_with_it(path):
+    first = read(path)
+    assert first.etag.endswith("-0")
+    assert len(first.etag) == 34
+    assert read(path).etag == first.etag
+    assert (first.checksums, first.user, first.storage_class) == (None, {}, "STANDARD")
+    assert not first.touched
+    os.utime(path, ns=(0, 1))
+    second = read(path)
+    path.write_bytes(b"other length")
+    assert len({first.etag, second.etag, read(path).etag}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.html", "text/html"),
+        ("A.PNG", "image/png"),
+        ("a.b.json", "application/json"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.txt.bz2", "application/octet-stream"),
+        ("noextension", "binary/octet-stream"),
+        ("a.unknownsuffix", "binary/octet-stream"),
+    ],
+)
+def test_the_type_of_a_foreign_file_is_guessed_from_its_name(path, name, kind):
+    assert read(path, name).headers == {"content-type": kind}
+
+
+def test_an_object_without_a_type_is_what_s3_calls_it_whatever_its_name(path):
+    os.setxattr(path, "user.etag", b'"abc"')
+    assert read(path).headers == {"content-type": "binary/octet-stream"}
+
+
+def test_an_edited_object_shows_neither_its_old_etag_nor_its_old_checksum(path):
+    store(path, attributes(parts=(2, 5)))
+    before = read(path)
+    with path.open("r+b") as file:
+        file.write(b"J")
+    after = read(path)
+    assert after.touched
+    assert after.etag not in (before.etag, "")
+    assert after.etag.endswith("-0")
+    assert (after.checksums, after.parts) == (None, ())
+    assert after.headers == before.headers
+    assert after.user == before.user
+
+
+def test_a_file_of_the_same_mtime_and_another_size_was_edited(path):
+    store(path, attributes())
+    stamp = os.stat(path).st_mtime_ns
+    path.write_bytes(b"longer than before")
+    os.utime(path, ns=(stamp, stamp))
+    assert read(path).touched
+
+
+def test_a_renamed_or_chmodded_object_was_not_edited(path):
+    store(path, attributes())
+    os.chmod(path, 0o600)
+    moved = path.rename(path.with_name("moved"))
+    assert not read(moved).touched
+
+
+def test_an_object_of_versitys_without_a_seal_is_believed(path):
+    os.setxattr(path, "user.etag", b'"5d41402abc4b2a76b9719d911017c592"')
+    path.write_bytes(b"x")
+    assert read(path).etag == "5d41402abc4b2a76b9719d911017c592"
+
+
+def test_legacy_metadata_is_read_and_left_as_it_is(path):
+    os.setxattr(path, "user.etag", b'"abc"')
+    os.setxattr(path, "user.X-Amz-Meta.Key", "wért".encode())
+    before = raw(path)
+    assert read(path).user == {"key": "wért"}
+    assert raw(path) == before
+    os.setxattr(path, "user.metadata", b'{"new":"1"}')
+    assert read(path).user == {"new": "1"}
+
+
+def test_a_directory_is_an_object_when_it_has_an_etag(tmp_path):
+    assert read(tmp_path) is None
+    store(tmp_path, attributes())
+    record = read(tmp_path)
+    assert (record.is_directory, record.size, record.touched) == (True, 0, False)
+    (tmp_path / "child").touch()
+    assert not read(tmp_path).touched
+
+
+def test_a_deleted_version_and_a_fifo_are_no_objects(tmp_path, path):
+    os.setxattr(path, "user.etag", b'"abc"')
+    os.setxattr(path, "user.delete-marker", b"")
+    assert read(path) is None
+    os.mkfifo(tmp_path / "fifo")
+    assert read(tmp_path / "fifo") is None
+
+
+def test_a_file_system_without_attributes_has_foreign_files(path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOTSUP, "no")
+
+    monkeypatch.setattr(os, "listxattr", refuse)
+    assert read(path).etag.endswith("-0")
+
+
+def test_an_attribute_removed_while_it_is_read_is_not_there(path, monkeypatch):
+    store(path, attributes())
+    real = os.getxattr
+
+    def gone(target, name, **options):
+        if name == "user.metadata":
+            raise OSError(errno.ENODATA, "gone")
+        return real(target, name, **options)
+
+    monkeypatch.setattr(os, "getxattr", gone)
+    assert read(path).user == {}
+
+
+def test_metadata_that_the_inode_cannot_hold_is_too_large_and_no_full_disk(path):
+    with pytest.raises(MetadataTooLarge):
+        store(path, attributes(headers={"content-type": "x" * 70_000}))
+
+
+@pytest.mark.parametrize(
+    ("number", "free", "expected"),
+    [
+        (errno.E2BIG, 0, MetadataTooLarge),
+        (errno.ERANGE, 0, MetadataTooLarge),
+        (errno.ENOSPC, 10_000, MetadataTooLarge),
+        (errno.ENOSPC, 0, InsufficientStorage),
+        (errno.EIO, 0, OSError),
+    ],
+)
+def test_free_blocks_tell_a_full_disk_from_a_full_inode(path, monkeypatch, number, free, expected):
+    def refuse(*_):
+        raise OSError(number, "no")
+
+    class Free:
+        f_bavail = free
+        f_favail = f_files = 100_000
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    monkeypatch.setattr(os, "fstatvfs", lambda fd: Free)
+    with pytest.raises(expected):
+        store(path, attributes())
+
+
+@given(st.dictionaries(TEXT, TEXT, max_size=5), TEXT)
+def test_any_text_survives(tmp_path_factory, user, kind):
+    given = Attributes("abc", {"content-type": kind}, user, Checksums("SHA1", "COMPOSITE", "x-2"))
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.unlink(missing_ok=True)
+    path.touch()
+    store(path, given)
+    record = read(path)
+    assert record.user == user
+    assert record.headers["content-type"] == (kind or "binary/octet-stream")
+    assert record.checksums == given.checksums
+
+
+def test_records_share_what_they_have_in_common(tmp_path):
+    records = []
+    for name in "ab":
+        path = tmp_path / name
+        path.touch()
+        store(path, attributes())
+        records.append(read(path))
+    assert records[0].headers is records[1].headers
