@@ -68,7 +68,7 @@ sizes:
 	@$(PYTHON) .ci/sizes.py
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/generated *.egg-info .coverage .coverage.* \
+	rm -rf $(VENV) build dist docs/_build *.egg-info .coverage .coverage.* \
 	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -12,7 +12,7 @@ copyright = "the s3filters authors"
 release = version = s3filters.__version__
 
 extensions = ["sphinx.ext.autodoc", "extensions.operations"]
-exclude_patterns = ["_build", "generated"]
+exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {
     "description": "S3 for storage that people already have",
