@@ -112,9 +112,11 @@ class NameCache:
                 self._note_change(key, held.names)
                 self._drop(key)
                 return None
+            if not held.names.covers(start):
+                self._drop(key)  # before another window is read: memory
+                return None
             self._held.move_to_end(key)
-            names = held.names
-        return names if names.covers(start) else None
+            return held.names
 
     def read(self, fd: int, start: str = "") -> Names:
         """Return the names of a directory as they are now, complete at least from ``start`` on.
@@ -144,7 +146,7 @@ class NameCache:
             if names is None:
                 raise WouldBlock
             yield from names.since(at)
-            at = names.high
+            at, names = names.high, None
 
     def close(self) -> None:
         """Forget all names and give up all watches."""

@@ -75,12 +75,12 @@ def test_key_count_counts_keys_and_prefixes(s3, bucket):
 
 def test_more_than_1000_keys_are_1000_a_page(s3, bucket, settings):
     folder = Path(settings["root"]) / "box"
-    names = [f"{n:04}" for n in range(2345)]
+    names = [f"{n:04}" for n in range(2045)]
     random.shuffle(names)
     for name in names:
         (folder / name).touch()
     found = pages(s3)
-    assert [page["KeyCount"] for page in found] == [1000, 1000, 345]
+    assert [page["KeyCount"] for page in found] == [1000, 1000, 45]
     assert [e["Key"] for page in found for e in page["Contents"]] == sorted(names)
     assert s3.list_objects_v2(Bucket="box", MaxKeys=5000)["MaxKeys"] == 1000
 

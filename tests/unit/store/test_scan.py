@@ -133,12 +133,10 @@ def test_a_window_serves_the_pages_within_it_from_one_scan(folder, monkeypatch):
 def test_200_000_names_cost_their_bytes_and_little_more(tmp_path, monkeypatch):
     count, width = 200_000, 20
     record = "\0" * 18 + "\x08{:0" + str(width) + "}\0"  # 19 + 20 + 1 is a multiple of 8
-
-    def pieces(*_):
-        for at in range(0, count, 5000):
-            yield "".join(record.format((n * 7919) % count) for n in range(at, at + 5000))
-
-    monkeypatch.setattr(scan, "_pieces", pieces)
+    shuffled = [record.format((n * 7919) % count) for n in range(count)]
+    pieces = ["".join(shuffled[at : at + 5000]) for at in range(0, count, 5000)]
+    del shuffled
+    monkeypatch.setattr(scan, "_pieces", lambda *_: iter(pieces))
     fd = os.open(tmp_path, os.O_RDONLY)
     tracemalloc.start()
     try:
