@@ -91,11 +91,13 @@ def remove_locks(hidden: int) -> None:
 
 @contextlib.contextmanager
 def _locked(hidden: int, name: str) -> Iterator[bool]:
-    """Try to lock a file; say whether that worked, and whether it is a file at all."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(name, flags, dir_fd=hidden)
+    """Try to lock a file; say whether that worked, which it does not for anything else."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=hidden, follow_symlinks=False).st_mode):
+        yield False
+        return
+    fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=hidden)
     try:
-        yield stat.S_ISREG(os.fstat(fd).st_mode) and locks.is_free(fd)
+        yield locks.is_free(fd)
     finally:
         os.close(fd)
 

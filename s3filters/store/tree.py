@@ -59,6 +59,7 @@ class Tree:
 
     def close(self) -> None:
         """Close the root; no verb may be called after this."""
+        self.names.close()
         os.close(self.root.fd)
 
     def record(self, target: int | str, found: os.stat_result, name: str) -> Record | None:
@@ -104,13 +105,13 @@ class Tree:
     def find(self, bucket: str, key: str, kind: Kind, cached: bool = False) -> tuple[int, Record]:
         """Return an object opened as ``kind`` says, and its record; the caller closes it.
 
-        :param cached: use only what is in memory, or raise WouldBlock
+        :param cached: find the name in what is in memory, or raise WouldBlock
 
         Raise NoSuchKey, NoSuchBucket, StoreError.
         """
         try:
             path = paths.path_of(bucket, key)
-        except paths.ReservedName as error:
+        except errors.InvalidArgument as error:
             raise self.missing(bucket, key) from error
         try:
             fd = (self._open_cached if cached else self.root.open)(path, kind)
@@ -120,8 +121,7 @@ class Tree:
             found = os.fstat(fd)
             record = self.known.get(found)
             if record is None:
-                if cached:
-                    raise WouldBlock
+                # Also when cached: attributes are where the inode is, in memory, or one block away.
                 target = fd if kind is READ else f"/proc/self/fd/{fd}"
                 record = self.record(target, found, key.rpartition("/")[2])
             if record is None or record.is_directory is not (key[-1:] == "/"):
