@@ -56,7 +56,9 @@ def environ_of(request: Any) -> dict[str, Any]:
     return environ
 
 
-def call(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+def call(
+    app: Callable[..., Iterable[bytes]], environ: dict[str, Any]
+) -> tuple[int, list[tuple[str, str]], bytes]:
     """Call the app once; return status, headers and the whole body."""
     started: list[Any] = []
     answer = app(environ, lambda status, headers, exc_info=None: started.append((status, headers)))
@@ -70,7 +72,9 @@ def call(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> tuple[
     return int(status[:3]), headers, body
 
 
-def client(app: Callable[..., Iterable[bytes]], access_key: str, secret_key: str, **config: Any) -> Any:
+def client(
+    app: Callable[..., Iterable[bytes]], access_key: str, secret_key: str, **config: Any
+) -> Any:
     """Return a boto3 client whose requests go to the app."""
     made = boto3.client(
         "s3",
@@ -78,9 +82,7 @@ def client(app: Callable[..., Iterable[bytes]], access_key: str, secret_key: str
         region_name="us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(
-            retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config
-        ),
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config),
     )
 
     def send(request: Any, **_: Any) -> AWSResponse:

@@ -1,0 +1,1 @@
+"""Backends: what answers S3 operations, one package each, behind one protocol (``base``)."""

@@ -30,8 +30,8 @@ class Options:
     durability: str = options.option(
         "full",
         options.choice("full", "data", "none"),
-        "What a 200 means: full = data, metadata and name are on stable storage; data = the bytes are, "
-        "the name follows within seconds; none = the kernel writes both when it likes.",
+        "What a 200 means: full = data, metadata and name are on stable storage; data = the "
+        "bytes are, the name follows within seconds; none = the kernel writes both when it likes.",
         shared=True,
     )
     symlinks_outside: bool = options.option(

@@ -89,7 +89,7 @@ class S3api:
         level = SERVICE if bucket is None else BUCKET if key is None else OBJECT
         row, params = table.route(environ["REQUEST_METHOD"], level, query, environ)
         _check_names(row, bucket, key)
-        call = Call(row.name, bucket, key, None, params)
+        call = Call(row.name, bucket or "", key or "", None, params)
         call.identity = environ.get(IDENTITY)
         call.request_id = environ.get(REQUEST_ID, "")
         if query:
@@ -130,7 +130,7 @@ def _check_names(row: Row, bucket: str | None, key: str | None) -> None:
 
 
 def _read_query(call: Call, query: dict[str, str]) -> None:
-    if call.key is not None and "versionId" in query:
+    if call.key and "versionId" in query:
         call.version_id = query["versionId"]
         if not call.version_id:
             message = "Version id cannot be the empty string"

@@ -55,8 +55,8 @@ class Call:
     """
 
     operation: str
-    bucket: str | None = None
-    key: str | None = None
+    bucket: str = ""  # empty where the operation has none
+    key: str = ""
     version_id: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     conditions: Conditions | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3filters.backends.fs.parts import Part
-from s3filters.s3 import dates, tokens, xml
+from s3filters.s3 import dates, documents, rules, tokens, xml
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
@@ -20,30 +20,45 @@ class Buckets(Part):
         limit = call.params.get("MaxBuckets")
         after = call.params.get("ContinuationToken") or ""
         prefix = call.params.get("Prefix") or ""
-        found = [b for b in self.offload.run(self.store.buckets)
-                 if b.name.startswith(prefix) and b.name > after]
+        found = [
+            b
+            for b in self.offload.run(self.store.buckets)
+            if b.name.startswith(prefix) and b.name > after
+        ]
         page = found if limit is None else found[:limit]
         token = None
         if len(page) < len(found):
             token = tokens.encode(page[-1].name)
         identity = call.identity
-        return Reply(200, [XML], xml.render("ListAllMyBucketsResult", {
-            "Owner": {"ID": identity.id, "DisplayName": identity.display_name} if identity else None,
-            "Buckets": {"Bucket": [
+        return Reply(
+            200,
+            [XML],
+            xml.render(
+                "ListAllMyBucketsResult",
                 {
-                    "Name": b.name,
-                    "CreationDate": dates.iso_date(b.created_ns),
-                    "BucketRegion": self.region,
-                }
-                for b in page
-            ]},
-            "Prefix": prefix or None,
-            "ContinuationToken": token,
-        }))
+                    "Owner": {"ID": identity.id, "DisplayName": identity.display_name}
+                    if identity
+                    else None,
+                    "Buckets": {
+                        "Bucket": [
+                            {
+                                "Name": b.name,
+                                "CreationDate": dates.iso_date(b.created_ns),
+                                "BucketRegion": self.region,
+                            }
+                            for b in page
+                        ]
+                    },
+                    "Prefix": prefix or None,
+                    "ContinuationToken": token,
+                },
+            ),
+        )
 
     def create_bucket(self, call: Call) -> Reply:
         """Make a bucket. One's own bucket again answers 200 in us-east-1, as AWS does there."""
         owner = call.identity.id if call.identity else ""
+        self._check_location(call)
         try:
             self.offload.run(self.store.create_bucket, call.bucket, owner)
         except store_errors.BucketAlreadyExists as error:
@@ -54,15 +69,26 @@ class Buckets(Part):
                 raise S3Error("BucketAlreadyOwnedByYou", BucketName=call.bucket) from error
         return Reply(200, [("Location", f"/{call.bucket}")])
 
+    def _check_location(self, call: Call) -> None:
+        """Refuse a LocationConstraint that is another region than ours."""
+        asked = None
+        if call.body is not None:
+            asked = documents.parse_create_bucket(call.body.read(rules.XML_BYTES, "MalformedXML"))
+        if asked is not None and asked != self.region:
+            raise S3Error("IllegalLocationConstraintException")
+
     def head_bucket(self, call: Call) -> Reply:
         """Say that the bucket is there. Raise NoSuchBucket."""
         self.offload.run(self.store.bucket, call.bucket)
         self.expect_owner(call)
-        return Reply(200, [
-            ("x-amz-bucket-region", self.region),
-            ("x-amz-access-point-alias", "false"),
-            XML,
-        ])
+        return Reply(
+            200,
+            [
+                ("x-amz-bucket-region", self.region),
+                ("x-amz-access-point-alias", "false"),
+                XML,
+            ],
+        )
 
     def delete_bucket(self, call: Call) -> Reply:
         """Delete an empty bucket. Raise BucketNotEmpty, NoSuchBucket."""

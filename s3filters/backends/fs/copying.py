@@ -1,9 +1,10 @@
-"""CopyObject: bytes are shared by reflink where the file system can, and never leave the kernel elsewhere."""
+"""CopyObject: bytes are shared by reflink where the file system can, else the kernel copies."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+
 from s3filters.backends.fs.parts import Check, Part, only_null_version, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
@@ -38,12 +39,21 @@ class Copying(Part):
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
         record = self.offload.run(self._copy, call, only_if_absent, check)
         checksum = record.checksums
-        return Reply(200, [("Content-Type", "application/xml")], xml.render("CopyObjectResult", {
-            "LastModified": dates.iso_date(record.mtime_ns),
-            "ETag": f'"{record.etag}"',
-            "ChecksumType": checksum.type if checksum else None,
-            f"Checksum{checksum.algorithm if checksum else ''}": checksum.value if checksum else None,
-        }))
+        return Reply(
+            200,
+            [("Content-Type", "application/xml")],
+            xml.render(
+                "CopyObjectResult",
+                {
+                    "LastModified": dates.iso_date(record.mtime_ns),
+                    "ETag": f'"{record.etag}"',
+                    "ChecksumType": checksum.type if checksum else None,
+                    f"Checksum{checksum.algorithm if checksum else ''}": checksum.value
+                    if checksum
+                    else None,
+                },
+            ),
+        )
 
     def _copy(self, call: Call, only_if_absent: bool, check: Check | None) -> Record:
         """The whole copy, as one blocking verb."""
@@ -60,12 +70,12 @@ class Copying(Part):
             if record.size > rules.PUT_BYTES:
                 raise S3Error(
                     "InvalidRequest",
-                    "The specified copy source is larger than the maximum allowable size for a copy "
-                    f"source: {rules.PUT_BYTES}",
+                    "The specified copy source is larger than the maximum allowable size for a "
+                    f"copy source: {rules.PUT_BYTES}",
                 )
             _refuse_idle_self_copy(call, record)
             attributes = _attributes(call, opened)
-            if call.key.endswith("/"):  # type: ignore[union-attr]
+            if call.key.endswith("/"):
                 if record.size:
                     raise S3Error("DirectoryObjectContainsData")
                 return self.store.put_directory(call.bucket, call.key, attributes, check)
@@ -87,7 +97,10 @@ def _refuse_idle_self_copy(call: Call, record: Record) -> None:
     assert source is not None and headers is not None
     if (source.bucket, source.key) != (call.bucket, call.key):
         return
-    if call.params.get("MetadataDirective") == "REPLACE" or headers.storage_class != record.storage_class:
+    if (
+        call.params.get("MetadataDirective") == "REPLACE"
+        or headers.storage_class != record.storage_class
+    ):
         return
     if "website-redirect-location" in headers.standard:
         return
@@ -96,8 +109,9 @@ def _refuse_idle_self_copy(call: Call, record: Record) -> None:
         return
     raise S3Error(
         "InvalidRequest",
-        "This copy request is illegal because it is trying to copy an object to itself without changing "
-        "the object's metadata, storage class, website redirect location or encryption attributes.",
+        "This copy request is illegal because it is trying to copy an object to itself without "
+        "changing the object's metadata, storage class, website redirect location or encryption "
+        "attributes.",
     )
 
 
@@ -128,7 +142,12 @@ def _digests(opened: Opened, algorithm: str | None) -> tuple[str, Checksums]:
     record = opened.record
     known = record.checksums
     sure = known is not None and not record.touched
-    if sure and known is not None and algorithm in (None, known.algorithm) and known.type == "FULL_OBJECT":
+    if (
+        sure
+        and known is not None
+        and algorithm in (None, known.algorithm)
+        and known.type == "FULL_OBJECT"
+    ):
         return record.etag, known
     wanted = algorithm or "CRC64NVME"
     hasher, md5 = algorithms.hasher(wanted), hashlib.md5(usedforsecurity=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3filters.backends.base import translate
 from s3filters.backends.fs.parts import Part, only_null_version, write_check
 from s3filters.s3 import documents, rules, xml
 from s3filters.s3.call import Call
@@ -9,11 +10,10 @@ from s3filters.s3.conditions import Conditions
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.store.errors import StoreError
-from s3filters.backends.base import translate
 
 
 class Deleting(Part):
-    """Operations that take objects away. Source: AWS API reference, the pages named as the operations."""
+    """Operations that take objects away. Source: the AWS API pages named as the operations."""
 
     def delete_object(self, call: Call) -> Reply:
         """Delete an object; one that is not there answers 204 too, unless If-Match asked for it."""
@@ -29,18 +29,27 @@ class Deleting(Part):
         assert call.body is not None
         document = documents.parse_delete(call.body.read(rules.DELETE_XML_BYTES))
         outcomes = self.offload.run(self._delete_each, call, document.objects)
-        result: dict[str, object] = {"Deleted": [], "Error": []}
-        for target, error in outcomes:
-            if error is not None:
-                result["Error"].append({  # type: ignore[attr-defined]
-                    "Key": target.key,
-                    "VersionId": target.version_id,
-                    "Code": error.code,
-                    "Message": error.message,
-                })
-            elif not document.quiet:
-                result["Deleted"].append({"Key": target.key, "VersionId": target.version_id})  # type: ignore[attr-defined]
-        return Reply(200, [("Content-Type", "application/xml")], xml.render("DeleteResult", result))
+        deleted = (
+            []
+            if document.quiet
+            else [
+                {"Key": target.key, "VersionId": target.version_id}
+                for target, error in outcomes
+                if error is None
+            ]
+        )
+        failed = [
+            {
+                "Key": target.key,
+                "VersionId": target.version_id,
+                "Code": error.code,
+                "Message": error.message,
+            }
+            for target, error in outcomes
+            if error is not None
+        ]
+        answer = xml.render("DeleteResult", {"Deleted": deleted, "Error": failed})
+        return Reply(200, [("Content-Type", "application/xml")], answer)
 
     def _delete_each(
         self, call: Call, targets: list[documents.Target]
@@ -48,7 +57,7 @@ class Deleting(Part):
         return [(target, self._delete_one(call, target)) for target in targets]
 
     def _delete_one(self, call: Call, target: documents.Target) -> S3Error | None:
-        """Delete one key of a DeleteObjects document; return what went wrong, None when nothing did."""
+        """Delete one key of the document; return what went wrong, None when nothing did."""
         try:
             if target.version_id not in (None, "null"):
                 raise S3Error("NoSuchVersion")

@@ -1,4 +1,4 @@
-"""What the mixins of the backend share: their two tools, and the checks that stand before a verb."""
+"""What the mixins of the backend share: their tools, and the checks that stand before a verb."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Part:
         if expected is not None and call.copy_source is not None:
             self.check_owner(call.copy_source.bucket, expected)
 
-    def check_owner(self, bucket: str | None, expected: str) -> None:
-        """Raise AccessDenied unless the bucket's owner has this id (a bucket nobody owns has none)."""
+    def check_owner(self, bucket: str, expected: str) -> None:
+        """Raise AccessDenied unless the bucket's owner has this id (some buckets have none)."""
         if self.offload.run(self.store.bucket, bucket).owner != expected:
             raise S3Error("AccessDenied")
 
@@ -50,7 +50,7 @@ def write_check(call: Call) -> Check | None:
 
     None when there is nothing to ask: then the store need not even look the record up.
     """
-    conditions = call.conditions if call.conditions else None
+    conditions = call.conditions
     checks = tuple(call.checks)
     if not checks and conditions is None:
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from s3filters.backends.fs.parts import Part, only_null_version
 from s3filters.s3 import dates, xml
@@ -11,7 +12,7 @@ from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import NoSuchKey, WouldBlock
+from s3filters.store.errors import WouldBlock
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
 
@@ -59,7 +60,7 @@ class FileRange:
 
 
 class Reading(Part):
-    """Operations that read one object. Source: AWS API reference, the pages named as the operations."""
+    """Operations that read one object. Source: the AWS API pages named as the operations."""
 
     def head_object(self, call: Call) -> Reply:
         """Headers of an object, or of the asked range of it."""
@@ -68,11 +69,12 @@ class Reading(Part):
         headers = answer_headers(call, record)
         headers += extra
         headers.append(("Content-Length", str(count)))
-        return Reply(status, headers, _NOTHING)
+        return Reply(status, headers, ())
 
     def get_object(self, call: Call) -> Reply:
         """An object, or the asked range of it."""
-        opened = self._open(call)
+        opened: Opened | None = self._open(call)
+        assert opened is not None
         try:
             record = opened.record
             status, offset, count, extra = self._select(call, record)
@@ -100,14 +102,19 @@ class Reading(Part):
             "Checksum": {
                 f"Checksum{checksums.algorithm}": checksums.value,
                 "ChecksumType": checksums.type,
-            } if "Checksum" in asked and checksums else None,
+            }
+            if "Checksum" in asked and checksums
+            else None,
             "ObjectParts": {"TotalPartsCount": len(record.parts)}
-            if "ObjectParts" in asked and record.parts else None,
+            if "ObjectParts" in asked and record.parts
+            else None,
             "StorageClass": record.storage_class if "StorageClass" in asked else None,
             "ObjectSize": record.size if "ObjectSize" in asked else None,
         }
-        headers = [("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
-                   ("Content-Type", "application/xml")]
+        headers = [
+            ("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
+            ("Content-Type", "application/xml"),
+        ]
         return Reply(200, headers, xml.render("GetObjectAttributesResponse", body))
 
     def _small(self, fd: int, offset: int, count: int) -> bytes:
@@ -121,42 +128,26 @@ class Reading(Part):
                     return bytes(buffer)
             except (BlockingIOError, OSError):
                 pass  # not in the cache, or a file system without RWF_NOWAIT: the next line waits
-        return self.offload.run(os.pread, fd, count, offset)
+        return self.offload.run(os.pread, fd, count, offset)  # type: ignore[no-any-return]
 
     def _open(self, call: Call) -> Opened:
-        only_null_version(call)
-        if call.params:
-            self.expect_owner(call)
-        try:
-            if self.store.local:
-                try:
-                    return self.store.open(call.bucket, call.key, cached=True)
-                except WouldBlock:
-                    pass
-            return self.offload.run(self.store.open, call.bucket, call.key)
-        except NoSuchKey:
-            self._explain_missing(call)
-            raise
+        return self._quickly(self.store.open, call)  # type: ignore[no-any-return]
 
     def _record(self, call: Call) -> Record:
-        only_null_version(call)
+        return self._quickly(self.store.head, call)  # type: ignore[no-any-return]
+
+    def _quickly(self, verb: Callable[..., Any], call: Call) -> Any:
+        """Run a reading verb at once where all it needs is in memory, else where it may wait."""
+        if call.version_id is not None:
+            only_null_version(call)
         if call.params:
             self.expect_owner(call)
-        try:
-            if self.store.local:
-                try:
-                    return self.store.head(call.bucket, call.key, cached=True)
-                except WouldBlock:
-                    pass
-            return self.offload.run(self.store.head, call.bucket, call.key)
-        except NoSuchKey:
-            self._explain_missing(call)
-            raise
-
-    def _explain_missing(self, call: Call) -> None:
-        """A missing object: NoSuchKey with its name, unless the bucket itself is missing."""
-        self.offload.run(self.store.bucket, call.bucket)
-        raise S3Error("NoSuchKey", Key=call.key)
+        if self.store.local:
+            try:
+                return verb(call.bucket, call.key, cached=True)
+            except WouldBlock:
+                pass
+        return self.offload.run(verb, call.bucket, call.key)
 
     def _select(self, call: Call, record: Record) -> tuple[int, int, int, list[tuple[str, str]]]:
         """Return status, offset, count and further headers after conditions and range."""
@@ -167,8 +158,16 @@ class Reading(Part):
             return _select_part(record, part)
         if call.range is None:
             return 200, 0, record.size, []
-        first, last = call.range.resolve(record.size)
-        return 206, first, last - first + 1, [("Content-Range", f"bytes {first}-{last}/{record.size}")]
+        resolved = call.range.resolve(record.size)
+        if resolved is None:
+            return 200, 0, record.size, []
+        first, last = resolved
+        return (
+            206,
+            first,
+            last - first + 1,
+            [("Content-Range", f"bytes {first}-{last}/{record.size}")],
+        )
 
 
 def _select_part(record: Record, number: int) -> tuple[int, int, int, list[tuple[str, str]]]:
@@ -182,16 +181,6 @@ def _select_part(record: Record, number: int) -> tuple[int, int, int, list[tuple
     if last >= first:
         extra.append(("Content-Range", f"bytes {first}-{last}/{record.size}"))
     return 206, first, last - first + 1, extra
-
-
-class _Nothing:
-    """The body of an answer that has headers alone."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(())
-
-
-_NOTHING = _Nothing()
 
 
 def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
@@ -212,6 +201,8 @@ def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
     if record.tags:
         headers.append(("x-amz-tagging-count", str(record.tags)))
     if params.get("ChecksumMode") == "ENABLED" and record.checksums and call.range is None:
-        headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value))
+        headers.append(
+            (f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value)
+        )
         headers.append(("x-amz-checksum-type", record.checksums.type))
     return headers

@@ -1,4 +1,4 @@
-"""PutObject: the body goes to disk while it is hashed, and gets its name only when every proof holds."""
+"""PutObject: the body goes to disk while it is hashed; its name comes when every proof holds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from s3filters.store.place import Draft
 SMALL = 1 << 16  # bytes; a body up to this size is put by one verb
 MIB = 1 << 20
 BUFFERS = 3  # one is received while one is hashed; the third covers the hand-over between the two
+DIRECTORY_TYPE = "application/x-directory"  # of every directory object, as Versity's gateway has it
 FEW = 8  # uploads at once that may have large buffers
 
 
@@ -39,7 +40,7 @@ class Writing(Part):
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
         if only_if_absent:
             self._refuse_existing(call)
-        if call.key.endswith("/"):  # type: ignore[union-attr]
+        if call.key.endswith("/"):
             record = self._put_directory(call, body)
         elif body.length is not None and body.length <= SMALL:
             record = self._put_small(call, body, only_if_absent)
@@ -59,14 +60,23 @@ class Writing(Part):
         if body.length:
             raise S3Error("DirectoryObjectContainsData")
         body.read(0)
+        attributes = attributes_of(call, body)
+        attributes.headers = {**attributes.headers, "content-type": DIRECTORY_TYPE}
         return self.offload.run(  # type: ignore[no-any-return]
-            self.store.put_directory, call.bucket, call.key, attributes_of(call, body), write_check(call)
+            self.store.put_directory, call.bucket, call.key, attributes, write_check(call)
         )
 
     def _put_small(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         data = body.read(SMALL)
         verb = self.store.put_small
-        args = (call.bucket, call.key, data, attributes_of(call, body), only_if_absent, write_check(call))
+        args = (
+            call.bucket,
+            call.key,
+            data,
+            attributes_of(call, body),
+            only_if_absent,
+            write_check(call),
+        )
         if self.store.local and self.store.durability == "none":
             return verb(*args)  # a few cached system calls: cheaper than the hand-over
         return self.offload.run(verb, *args)  # type: ignore[no-any-return]
@@ -159,6 +169,8 @@ def stored_headers(record: Record) -> list[tuple[str, str]]:
     """The headers that tell a client what was stored."""
     headers = [("ETag", f'"{record.etag}"')]
     if record.checksums:
-        headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value))
+        headers.append(
+            (f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value)
+        )
         headers.append(("x-amz-checksum-type", record.checksums.type))
     return headers
