@@ -17,6 +17,8 @@ from s3filters.store.metadata import Record
 
 TICK_NS = 30_000_000  # three ticks of the slowest clock, HZ=100
 COARSE_NS = 2_000_000_000  # for file systems that keep whole seconds (ext4 with small inodes)
+_PARTS = 100  # a part takes 36 bytes, and there may be 10,000
+_TEXT = 512  # characters of user metadata
 
 
 def is_proof(ctime_ns: int, began_ns: int) -> bool:
@@ -59,11 +61,11 @@ class Known:
         return None
 
     def keep(self, record: Record, began_ns: int) -> None:
-        """Keep a record, unless its ctime was too fresh to be proof later.
+        """Keep a record, unless it is large or its ctime was too fresh to be proof later.
 
         :param began_ns: ``time.time_ns()`` before its attributes were read
         """
-        if self._half and is_proof(record.ctime_ns, began_ns):
+        if self._half and is_proof(record.ctime_ns, began_ns) and _is_small(record):
             self._add(record.ino, record)
 
     def _add(self, ino: int, record: Record) -> None:
@@ -71,3 +73,9 @@ class Known:
             self._old = self._young
             self._young = {}
         self._young[ino] = record
+
+
+def _is_small(record: Record) -> bool:
+    """True unless parts or user metadata alone would take more memory than they save time."""
+    text = sum(map(len, record.user.values())) if record.user else 0
+    return len(record.parts) <= _PARTS and text <= _TEXT

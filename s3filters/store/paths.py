@@ -47,25 +47,24 @@ def path_of(bucket: str, key: str) -> bytes:
 
     Raise NoSuchBucket, InvalidArgument (no object can have the name), KeyTooLongError.
     """
-    path = bucket_path(bucket)
+    if not is_bucket(bucket):
+        raise NoSuchBucket(BucketName=bucket)
+    whole = f"{bucket}/{key}"
     try:
-        name = key.encode()
+        path = whole.encode()
     except UnicodeEncodeError as error:
         raise InvalidArgument("The key is not valid UTF-8.") from error
-    if name[-1:] == b"/":
-        name = name[:-1]
-    # Nearly every key passes this one look: nothing starts with a dot, all is short.
+    # Nearly every key passes this one look: no part is empty or begins with a dot, all is short.
     if (
-        not name
-        or len(name) > MAX_COMPONENT
-        or name[0] in b"./"
-        or b"/." in name
-        or b"//" in name
-        or name[-1] == 0x2F
-        or b"\0" in name
+        "/." in whole
+        or "//" in whole
+        or "\0" in whole
+        or whole[-1] == "/"
+        or len(path) > MAX_COMPONENT
     ):
-        _check_components(name)
-    return b"%b/%b" % (path, name)
+        path = path.removesuffix(b"/") if key else path
+        _check_components(path[len(bucket) + 1 :])
+    return path
 
 
 def _check_components(name: bytes) -> None:

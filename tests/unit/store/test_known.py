@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,15 @@ def test_another_file_system_with_the_same_inode_number_is_another_file(path):
     known, record = Known(10), record_of(path)
     known.keep(record, later(record))
     record.dev += 1
+    assert known.get(os.stat(path)) is None
+
+
+@pytest.mark.parametrize(
+    "large", [{"parts": tuple(range(10_000))}, {"user": {"k": "v" * 2000}}], ids=["parts", "user"]
+)
+def test_what_would_take_much_memory_is_not_kept(path, large):
+    known, record = Known(10), replace(record_of(path), **large)
+    known.keep(record, later(record))
     assert known.get(os.stat(path)) is None
 
 
