@@ -6,8 +6,8 @@ A section's options are the fields of a class::
     class Options:
         region: str = option("us-east-1", text, "Region of the service.", shared=True)
 
-``read(Options, "filter:s3api", global_conf, local_conf)`` makes one from what PasteDeploy hands to a
-factory. An option marked ``shared`` belongs to ``[DEFAULT]`` (and so to command line flags, which
+``read(Options, "filter:s3api", global_conf, local_conf)`` makes one from what PasteDeploy hands to
+a factory. An option marked ``shared`` belongs to ``[DEFAULT]`` (and so to command line flags, which
 stand above it); all others belong to their own section. A name that no option has is an error that
 says which names there are.
 """
@@ -38,7 +38,7 @@ def option(
 def read(
     cls: type[T], section: str, global_conf: Mapping[str, str], local_conf: Mapping[str, str]
 ) -> T:
-    """Return ``cls`` filled from a section. Raise OptionError for an unknown name or a bad value."""
+    """Return ``cls`` filled from a section. Raise OptionError: unknown name or bad value."""
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     own = {name for name, f in fields.items() if not f.metadata["shared"]}
     for name in local_conf:
@@ -65,7 +65,7 @@ def text(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    """One of true, yes, on, 1, false, no, off, 0; anything else is an error, never a silent False."""
+    """One of true, yes, on, 1, false, no, off, 0; all else is an error, never a silent False."""
     word = value.strip().lower()
     if word in ("true", "yes", "on", "1"):
         return True
@@ -80,7 +80,8 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
     def parse(value: str) -> int:
         number = int(value) if re.fullmatch(r"\s*\d{1,18}\s*", value) else -1
         if number < low or (high is not None and number > high):
-            raise ValueError(f"say a whole number from {low} to {high if high is not None else 'any'}")
+            top = "any" if high is None else high
+            raise ValueError(f"say a whole number from {low} to {top}")
         return number
 
     return parse
