@@ -10,6 +10,7 @@ calls), so it means the same on a slow machine as on a fast one.
 ``plan``               what to measure: sizes, rounds, cores; quick or whole
 ``bench``              the scratch folder, the daemons on it, the baselines: made once, taken down
 ``daemon``             one server under test: ours, or a named endpoint
+``volume``             a fresh file system for the run
 ``processes``          CPU seconds, memory and cores of a server's processes, from /proc
 ``baseline``           the programs compared with; each runs in a process of its own
 ``signing``            Signature V4 beforehand, so that the client costs little while it loads

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks import durable, large, listing, memory, profiling, small, table
+from benchmarks import durable, large, listing, memory, profiling, small, table, volume
 from benchmarks.bench import AS_IT_RUNS, Bench, say
 from benchmarks.daemon import Scratch, Subject
 from benchmarks.plan import DURABILITIES, SECTIONS, Plan
@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
                        metavar="none,data,full", help="of PUT, in section a")  # fmt: skip
     words.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()),
                        help="where to make the scratch folder; its disk is measured")  # fmt: skip
+    words.add_argument("--file-system", choices=volume.MAKE,
+                       help="make a new one in a file there, and use that; needs root")  # fmt: skip
     words.add_argument("--keys", type=counts, metavar="N,N", help="sizes of the flat buckets")
     words.add_argument("--rounds", type=int, metavar="N", help="rounds of which to take the median")
     words.add_argument("--profile", choices=profiling.OPERATIONS, metavar="OP",
@@ -103,7 +105,7 @@ def other_of(options: argparse.Namespace) -> Subject | None:
     return Subject(endpoint, Processes(options.pid), options.tree, AS_IT_RUNS)
 
 
-def about(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
+def about(bench: Bench, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return what was run and where, for the JSON file: nothing that names the machine."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     plan = {name: value for name, value in asdict(bench.plan).items() if name != "cores"}
@@ -114,28 +116,21 @@ def about(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "cores": len(bench.plan.cores.every),
-        "file_system": file_system(options.folder),
+        "file_system": volume.describe(folder),
         "load_average": os.getloadavg()[0],  # afterwards: above 2, others used the machine too
         "plan": plan,
     }
 
 
-def file_system(folder: Path) -> str:
-    """Return the type of the file system that a folder is on: the longest mount point above it."""
-    best, kind = "", "unknown"
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, point, name, *_ = line.split()
-        inside = f"{folder.resolve()}/".startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, name
-    return kind
-
-
-def warn_if_busy(bench: Bench) -> None:
-    """Say so when others use the cores too: ratios survive that, latencies and speeds do not."""
+def warn(bench: Bench, folder: Path) -> None:
+    """Say what will make the figures noisy or wrong."""
     load, cores = os.getloadavg()[0], len(bench.plan.cores.every)
-    if load > cores / 2:
+    if load > cores / 2:  # ratios survive that, latencies and speeds do not
         say(f"the load average is {load:.1f} on {cores} cores: figures will be noisy")
+    if bench.scratch is not None and "without" in volume.describe(folder):
+        say(
+            "ext4 without a journal: after deletes, PUT looks dearer than it is; --file-system ext4"
+        )
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -156,17 +151,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that contexts are left in order
     other = other_of(options)
-    with tempfile.TemporaryDirectory(prefix="s3filters-bench-", dir=options.folder) as folder:
-        scratch = None if other else Scratch.make(Path(folder))
+    prefix = "s3filters-bench-"
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=options.folder) as name,
+        volume.fresh(options.file_system, Path(name)) as folder,
+    ):
+        scratch = None if other else Scratch.make(folder)
         bench = Bench(plan_of(options), scratch, other)
         if options.profile:
             profiling.run(bench, options.profile, options.tool)
             return
-        warn_if_busy(bench)
+        warn(bench, folder)
         rows = measure(bench)
         print(table.render(rows))
         if options.json:
-            options.json.write_text(table.document(rows, about(bench, options)))
+            options.json.write_text(table.document(rows, about(bench, options, folder)))
 
 
 if __name__ == "__main__":

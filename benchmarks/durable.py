@@ -33,6 +33,7 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.subject(len(plan.cores.every), "full") as subject:
         bench.bucket(subject, BUCKET)
         attributes = _attributes_of_an_object(subject)
+        yield _floor(bench, attributes)
         for clients in plan.durable_clients:
             say(f"(a) PUT 4 KiB, durability full, {clients} clients")
             yield from _rows(bench, subject, clients, attributes)
@@ -52,6 +53,18 @@ class Bare:
 
     rate: float
     cpu: float
+
+
+def _floor(bench: Bench, attributes: dict[str, bytes]) -> Row:
+    """Return what the system calls alone cost one thread, when nothing is synced."""
+    assert bench.scratch is not None
+    folder, count = bench.scratch.tree.parent / "bare", bench.plan.durable_requests
+    runs = [
+        bare_loop(folder, 1, count, attributes, synced=False)
+        for _ in range(bench.plan.durable_rounds)
+    ]
+    return Row("a", "bare calls, not synced, 1 thread", rate=median([one.rate for one in runs]),
+               cpu=median([one.cpu for one in runs]))  # fmt: skip
 
 
 def _rows(
@@ -76,7 +89,9 @@ def _rows(
     yield with_speeds(row, ours)
 
 
-def bare_loop(folder: Path, threads: int, count: int, attributes: Mapping[str, bytes]) -> Bare:
+def bare_loop(
+    folder: Path, threads: int, count: int, attributes: Mapping[str, bytes], *, synced: bool = True
+) -> Bare:
     """Make so many durable files by so many threads; the folder is gone afterwards."""
     folder.mkdir()
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -84,7 +99,7 @@ def bare_loop(folder: Path, threads: int, count: int, attributes: Mapping[str, b
 
     def work() -> None:
         for number in numbers:
-            put(directory, f"o{number:06d}", attributes)
+            put(directory, f"o{number:06d}", attributes, synced=synced)
 
     team = [threading.Thread(target=work) for _ in range(threads)]
     before, started = time.process_time(), time.perf_counter()
@@ -98,15 +113,17 @@ def bare_loop(folder: Path, threads: int, count: int, attributes: Mapping[str, b
     return Bare(count / elapsed, cpu / count)
 
 
-def put(directory: int, name: str, attributes: Mapping[str, bytes]) -> None:
-    """Make one durable file of 4 KiB: data and attributes first, then the name, each synced."""
+def put(directory: int, name: str, attributes: Mapping[str, bytes], *, synced: bool) -> None:
+    """Make one file of 4 KiB: data and attributes first, then the name, each synced if wanted."""
     fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o644, dir_fd=directory)
     try:
         os.write(fd, BODY)
         for attribute, value in attributes.items():
             os.setxattr(fd, attribute, value)
-        os.fsync(fd)
+        if synced:
+            os.fsync(fd)
         os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
-        os.fsync(directory)
+        if synced:
+            os.fsync(directory)
     finally:
         os.close(fd)

@@ -1,11 +1,12 @@
 """``--profile OP``: where the CPU of one operation goes, in one worker of our daemon.
 
 ``sample`` looks at the stack whenever so much CPU time has passed: no overhead worth the name, and
-green threads do not confuse it. ``cprofile`` counts every call, which makes short functions look
+green threads do not confuse it; what real threads spend falls on ``Hub.wait``. ``cprofile`` counts every call, which makes short functions look
 dearer than they are and mixes up what is inclusive where green threads switch; its call counts are
 exact. ``perf`` sees the kernel and the C code below Python, and nothing of Python.
 
-Objects are made before the profiler begins; the load is that of section (a), on one core.
+Objects are made, and looked at once, before the profiler begins; the load is that of section (a),
+on one core.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from pathlib import Path
 from benchmarks import daemon, large, small
 from benchmarks.bench import Bench, say
 from benchmarks.daemon import Subject
-from benchmarks.exchange import Client
 from benchmarks.loop import Outcome, load
 
 OPERATIONS = ("HEAD", "GET", "PUT", "PUT-again", "DELETE", "LIST", "GET-large", "PUT-large")
@@ -64,26 +64,27 @@ def _steps(
     bench: Bench, subject: Subject, operation: str
 ) -> tuple[Callable[[], object], Callable[[], Outcome]]:
     """Return what is to be done before the profiler begins, and the load while it runs."""
-    endpoint, count = subject.endpoint, bench.plan.requests * (1 if bench.plan.quick else 5)
-    connections = bench.plan.connections
-    bench.bucket(subject, small.BUCKET)
     if operation.endswith("-large"):
         return _large_steps(bench, subject, operation)
+    endpoint, connections = subject.endpoint, bench.plan.connections
+    count = bench.plan.requests * (4 if bench.plan.quick else 10)
+    objects = count if operation in ("PUT", "DELETE") else bench.plan.requests
     method = operation.partition("-")[0]
 
-    def send(verb: str) -> Outcome:
-        return load(endpoint, small.requests(endpoint, verb, count), connections)
+    def send(verb: str, times: int = 1) -> Outcome:
+        return load(endpoint, small.requests(endpoint, verb, objects) * times, connections)
 
     def prepare() -> None:
         load(endpoint, small.requests(endpoint, "PUT", 100), connections)
+        load(endpoint, small.requests(endpoint, "DELETE", 100), connections)
+        if operation != "PUT":
+            send("PUT")
+            send("HEAD")
         if operation == "LIST":
             small.listed(bench, subject)
-        elif operation != "PUT":
-            send("PUT")
-        else:
-            load(endpoint, small.requests(endpoint, "DELETE", 100), connections)
 
-    return prepare, lambda: send(method)
+    bench.bucket(subject, small.BUCKET)
+    return prepare, lambda: send(method, count // objects)
 
 
 def _large_steps(
@@ -104,7 +105,6 @@ def _large_steps(
 
 def _with_signals(subject: Subject, work: Callable[[], Outcome]) -> Outcome:
     """Let the profilers inside the workers begin, work, and let them write."""
-    Client(subject.endpoint).send("GET", f"/{small.BUCKET}", "list-type=2&max-keys=1")
     _toggle(subject)
     time.sleep(0.2)  # a handler runs when the worker next wakes up
     outcome = work()

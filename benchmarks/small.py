@@ -3,7 +3,8 @@
 CPU is that of all processes of the server, kernel included, as a ratio to a bare WSGI app under
 stock eventlet.wsgi that is sent as many signed GETs right before. Every request names another key
 and every DELETE finds its object: a round writes new objects, writes them again, asks for them, and
-deletes them. A durable write costs nothing but the write, so only PUT has rows for each durability.
+deletes them. The first HEAD of an object after it was written (``unseen``) has a row of its own.
+Durability is about writing, so only PUT has rows for each.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Case:
 CYCLE = [
     Case("PUT new", "PUT", "cpu.PUT.{durability}"),
     Case("PUT again", "PUT", "cpu.PUT.{durability}"),
+    Case("HEAD, unseen", "HEAD"),
     Case("HEAD", "HEAD", "cpu.HEAD"),
     Case("GET", "GET", "cpu.GET"),
     Case("DELETE", "DELETE", "cpu.DELETE"),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import file_system, other_of, parser, plan_of
+from benchmarks.__main__ import other_of, parser, plan_of
 from benchmarks.daemon import Scratch
 from benchmarks.plan import Cores, Plan
+from benchmarks.volume import mount_of
 
 
 def plan(*words):
@@ -69,4 +70,4 @@ def test_credentials_of_a_scratch_folder_are_readable_by_the_owner_alone(tmp_pat
 
 
 def test_the_file_system_of_a_folder_is_that_of_its_mount_point():
-    assert file_system(Path("/proc/self")) == "proc"
+    assert mount_of(Path("/proc/self"))[1] == "proc"
