@@ -139,6 +139,14 @@ def test_a_cached_opening_that_would_wait_says_so(tree, monkeypatch):
     os.close(root.fd)
 
 
+def test_a_cached_opening_says_what_is_no_directory(tree):
+    root = Root(tree)
+    os.close(root.open(b"a/file", READ))
+    with pytest.raises((NotADirectoryError, BlockingIOError)):
+        root.open_cached(b"a/file/x", READ)
+    os.close(root.fd)
+
+
 def test_a_cached_opening_leaves_links_to_the_other_one(tree):
     root = Root(tree)
     with pytest.raises(BlockingIOError):

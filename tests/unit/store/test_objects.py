@@ -263,6 +263,56 @@ def test_a_link_is_deleted_and_its_target_is_not(box, no_open_files):
     assert (box.root.parent / "secret").exists()
 
 
+def test_a_check_of_a_linked_name_sees_what_the_link_leads_to(box):
+    box.put("file")
+    seen = []
+    for name, target in (("link", "file"), ("dangling", "none")):
+        (box.path / name).symlink_to(target)
+        box.delete(name, seen.append)
+    assert [None if s is None else s.etag for s in seen] == [box.head("file").etag, None]
+
+
+def test_a_check_sees_no_object_of_the_other_kind(box):
+    box.put("file")
+    put_directory(box, "folder/")
+    seen = []
+    assert not box.delete("file/", seen.append)
+    assert not box.delete("folder", seen.append)
+    assert seen == [None, None]
+
+
+def test_nothing_is_deleted_through_a_link_that_leads_out(box, no_open_files):
+    (box.root.parent / "file").touch()
+    (box.path / "out").symlink_to("../..")
+    with pytest.raises(AccessDenied):
+        box.delete("out/file")
+    assert (box.root.parent / "file").exists()
+
+
+def test_a_check_is_asked_with_what_is_known(box):
+    box.put("key")
+    time.sleep(SETTLED)
+    record = box.head("key")
+    seen = []
+    box.put("key", b"new", check=seen.append)
+    assert seen[0] is record
+
+
+def test_an_error_of_the_root_is_not_a_missing_bucket(box, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(errors.InternalError):
+        box.head("none")
+
+
+def test_a_missing_key_in_a_linked_bucket_is_a_missing_key(box):
+    (box.root / "link").symlink_to(BUCKET)
+    with pytest.raises(NoSuchKey):
+        box.store.head("link", "none")
+
+
 def test_a_link_to_a_folder_is_no_object(box):
     (box.path / "folder").mkdir()
     (box.path / "link").symlink_to("folder")

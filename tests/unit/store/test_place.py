@@ -306,6 +306,24 @@ def test_a_file_that_versity_deleted_counts_as_absent(box):
     assert box.get("key") == b"new"
 
 
+def test_a_creator_that_slips_in_under_a_check_is_seen_by_the_next_check(box, monkeypatch):
+    """Creating takes no lock: under the lock a free name may still be taken by link(2)."""
+    real = os.link
+    slipped = []
+
+    def link(source, name, **options):
+        if not slipped:
+            slipped.append(name)
+            (box.path / "key").write_bytes(b"slipped in")
+        return real(source, name, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    seen = []
+    box.put("key", b"new", check=seen.append)
+    assert [None if s is None else s.size for s in seen] == [None, 10]
+    assert box.get("key") == b"new"
+
+
 def test_of_many_creators_one_wins_and_its_bytes_are_there(any_box):
     outcomes = race(
         12,
@@ -667,6 +685,30 @@ def test_a_parent_that_always_goes_ends_in_slow_down(box, monkeypatch, no_open_f
     with pytest.raises(SlowDown):
         box.put("a/key")
     assert box.files() == []
+
+
+def test_a_folder_removed_before_the_file_was_made_in_it_is_made_again(box, monkeypatch):
+    """ext4 answers O_TMPFILE in a removed directory with EPERM."""
+    real = os.open
+    raced = []
+
+    def open_file(path, flags, *args, **options):
+        if path == "." and not raced:
+            raced.append(path)
+            os.rmdir(box.path / "a")
+        return real(path, flags, *args, **options)
+
+    (box.path / "a").mkdir()
+    monkeypatch.setattr(os, "open", open_file)
+    box.put("a/key")
+    assert raced
+    assert box.get("a/key") == b"hello"
+
+
+def test_a_folder_that_may_not_be_written_is_said_so(box, monkeypatch, no_open_files):
+    fail(monkeypatch, "open", errno.EPERM, unless=lambda path, *_: path != ".")
+    with pytest.raises(errors.AccessDenied):
+        box.put("key")
 
 
 def test_where_a_mounted_folder_has_no_nameless_files_they_get_a_hidden_name(box, monkeypatch):
