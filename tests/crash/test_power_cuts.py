@@ -75,12 +75,12 @@ class Toll:
     strays: set[str] = field(default_factory=set)
 
 
-def cut_power(place: Lab, durability: str, cuts: int, *, until_found: bool = False) -> Toll:
-    """Cut the power under a daemon that eight writers keep busy."""
+def cut_power(place: Lab, durability: str, cuts: int, writers: int = WRITERS) -> Toll:
+    """Cut the power under a daemon that writers keep busy; a seeded bug ends it when it is seen."""
     toll = Toll()
     with (
         running(place.root, workers=2, durability=durability) as daemon,
-        Writers(daemon) as writers,
+        Writers(daemon, writers) as busy,
     ):
         time.sleep(FIRST_CUT_S)
         for _cut in range(cuts):
