@@ -178,6 +178,6 @@ def _row(name: str, costs: dict[str, Cost]) -> Row:
     reference = costs[REFERENCE + kind]
     if cost is reference:
         return row
-    target = "list.page" if name.endswith(VISITS) else ""
+    target = "list.page" if " page of " in name and name.endswith(VISITS) else ""
     words = f"1,000 keys{kind}"
     return replace(row, figure=wall / median(reference.wall), of=words, target=target)

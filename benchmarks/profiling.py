@@ -1,9 +1,10 @@
 """``--profile OP``: where the CPU of one operation goes, in one worker of our daemon.
 
 ``sample`` looks at the stack whenever so much CPU time has passed: no overhead worth the name, and
-green threads do not confuse it; what real threads spend falls on ``Hub.wait``. ``cprofile`` counts every call, which makes short functions look
-dearer than they are and mixes up what is inclusive where green threads switch; its call counts are
-exact. ``perf`` sees the kernel and the C code below Python, and nothing of Python.
+green threads do not confuse it; what real threads spend falls on ``Hub.wait``. ``cprofile`` counts
+every call, which makes short functions look dearer than they are and mixes up what is inclusive
+where green threads switch; its call counts are exact. ``perf`` sees the kernel and the C code below
+Python, and nothing of Python.
 
 Objects are made, and looked at once, before the profiler begins; the load is that of section (a),
 on one core.
