@@ -192,9 +192,12 @@ def _wait_until_healthy(daemon: Daemon) -> None:
     while time.monotonic() < deadline:
         if daemon.process.poll() is not None:
             raise AssertionError(f"the daemon ended at once:\n{daemon.words()}")
-        with suppress(OSError, HTTPException):
-            # Unsigned: a signed request would be for a bucket of that name.
-            with urllib.request.urlopen(f"{daemon.url}/healthz", timeout=5, context=trust):
-                return
+        # Unsigned: a signed request would be for a bucket of that name.
+        url = f"{daemon.url}/healthz"
+        with (
+            suppress(OSError, HTTPException),
+            urllib.request.urlopen(url, timeout=5, context=trust),
+        ):
+            return
         time.sleep(0.05)
     raise AssertionError(f"no answer from /healthz in {START_LIMIT_S} s:\n{daemon.words()}")
