@@ -6,7 +6,7 @@ On disk everything is as Versity's gateway has it (``disk`` in the docs tells th
 * ``<root>/<bucket>/a/b`` the object ``a/b``, a plain file; its metadata in extended attributes
 * ``<root>/<bucket>/d/`` the object ``d/`` if the directory has an ETag, else only a parent of
   others
-* ``<root>/<bucket>/.sgwtmp/`` what no S3 name reaches: ``multipart/`` uploads, ``lock.<n>``,
+* ``<root>/<bucket>/.sgwtmp/`` what no S3 name reaches: ``multipart/`` uploads, ``lock``,
   ``put.<random>`` files on their way
 
 Modules, from names to verbs: ``errors``; ``paths`` (names), ``beneath`` (opening them),

@@ -21,7 +21,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from s3filters.store import errors, filesystem, metadata, parents, paths, sweep
+from s3filters.store import errors, filesystem, locks, metadata, parents, paths, sweep
 from s3filters.store import hidden as hidden_directory
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.known import is_proof
@@ -231,7 +231,7 @@ def _clear(fd: int, bucket: str) -> None:
     try:
         sweep.sweep_hidden(hidden, BUSY_S)
         _remove_multipart(hidden, bucket)
-        sweep.remove_locks(hidden)
+        locks.remove(hidden)
     finally:
         os.close(hidden)
     try:

@@ -2,39 +2,47 @@
 
 Whoever replaces or deletes a name, or decides by what is there, holds the key's lock while it
 looks and acts. Whoever only creates a name takes none: link(2) refuses a name that is taken. So
-under the lock a name that exists stays what it is (other programs aside), and a name that does
-not can still appear, which link then says.
+under the lock a name that exists stays what it is (other programs aside), and a name that does not
+can still appear, which link then says.
 
-A lock is flock(2) on one of 1,024 files ``<bucket>/.sgwtmp/lock.<n>``, chosen by a hash of the
-path, so two keys may share one; nobody ever holds two, so there is no order to keep. The kernel
-lets go of it when the process dies. A file that was deleted while we waited for it (with its
-bucket) locks nobody out: the holder notices and takes the new one.
+A lock is one byte of the file ``<bucket>/.sgwtmp/lock``, the one that a hash of the path says
+(fcntl(2), "Open file description locks"), so two keys may share one. Nobody ever holds two, so
+there is no order to keep; a check that runs under a lock must not call a verb that takes one. The
+kernel lets go of it when the process dies. A file that was deleted (with its bucket) while we
+waited for it locks nobody out: the holder notices and takes the new one.
 
-Reach: the machine's own file systems, and NFSv4 and other network file systems that carry flock
-to the server. On ScoutFS flock stays on the node: there exactly one of many ``only_if_absent``
-wins across nodes (link is coherent), while If-Match is exact among the gateways of one node. A
-file system without any flock fails every verb that needs it: no silent second winner.
+On a full disk the file cannot be made, and yet deleting must go on. Then the flock(2) of the
+bucket's directory is the lock, for all keys. Whoever makes the file holds that too, so it cannot
+appear while somebody relies on it being absent.
+
+Reach: the machine's own file systems, and NFSv4 and other network file systems that carry locks to
+the server. On ScoutFS locks stay on the node: there exactly one of many ``only_if_absent`` wins
+across nodes (link is coherent), while If-Match is exact among the gateways of one node. A file
+system without any locks fails every verb that needs them: no silent second winner.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import struct
 import zlib
 
 from s3filters.store import hidden
-from s3filters.store.beneath import LOCK, Root
+from s3filters.store.beneath import DIRECTORY, LOCK, NEW_LOCK, Root
 from s3filters.store.errors import SlowDown
 
-FILES = 1024
-PREFIX = "lock."
+NAME = "lock"
 _ATTEMPTS = 100  # each is a lock file deleted under us; one bucket deletion can do that once
+_FLOCK = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
+_ALL = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def path_for(path: bytes) -> bytes:
     """Return the path of the lock file for ``path`` (``bucket/…``), both under the root."""
-    number = zlib.crc32(path) % FILES
-    return b"%b/%b/lock.%03x" % (path[: path.index(b"/")], hidden.NAME, number)
+    return b"%b/%b/lock" % (path[: path.index(b"/")], hidden.NAME)
 
 
 class hold:
@@ -47,7 +55,7 @@ class hold:
 
     def __init__(self, root: Root, path: bytes) -> None:
         self._root = root
-        self._path = path_for(path)
+        self._path = path
 
     def __enter__(self) -> None:
         self._fd = _take(self._root, self._path)
@@ -57,10 +65,20 @@ class hold:
 
 
 def _take(root: Root, path: bytes) -> int:
+    file = path_for(path)
+    request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, zlib.crc32(path), 1, 0)
     for _ in range(_ATTEMPTS):
-        fd = _open(root, path)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fd = root.open(file, LOCK)
+        except FileNotFoundError:
+            whole = _make(root, file)
+            if whole >= 0:
+                return whole
+            continue
+        except NotADirectoryError as error:
+            raise hidden.not_a_directory() from error
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, request)
             if os.fstat(fd).st_nlink:
                 return fd
         except BaseException:
@@ -70,14 +88,33 @@ def _take(root: Root, path: bytes) -> int:
     raise SlowDown
 
 
-def _open(root: Root, path: bytes) -> int:
-    while True:
-        try:
-            return root.open(path, LOCK)
-        except FileNotFoundError:
-            hidden.make(root, path[: path.index(b"/")])
-        except NotADirectoryError as error:
-            raise hidden.not_a_directory() from error
+def _make(root: Root, file: bytes) -> int:
+    """Make the lock file and return -1; on a full disk return the bucket's directory, locked."""
+    bucket = file[: file.index(b"/")]
+    directory = root.open(bucket, DIRECTORY)
+    locked = False
+    try:
+        locked = _lock_directory(directory)
+        hidden.make(root, bucket)
+        os.close(root.open(file, NEW_LOCK))
+    except OSError as error:
+        if locked and error.errno in _FULL and os.fstat(directory).st_nlink:
+            whole, directory = directory, -1
+            return whole
+        raise
+    finally:
+        if directory >= 0:
+            os.close(directory)
+    return -1
+
+
+def _lock_directory(directory: int) -> bool:
+    """Lock an open directory, waiting for it; False where that is impossible (NFS)."""
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
 
 
 def is_free(fd: int) -> bool:
@@ -87,3 +124,18 @@ def is_free(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def remove(directory: int) -> None:
+    """Remove the lock file from an open ``.sgwtmp`` if no key is locked."""
+    try:
+        fd = os.open(NAME, LOCK.flags, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _ALL)
+        os.unlink(NAME, dir_fd=directory)
+    except (BlockingIOError, PermissionError):
+        return  # fcntl(2): EAGAIN or EACCES when another has it
+    finally:
+        os.close(fd)

@@ -79,16 +79,6 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
     return count
 
 
-def remove_locks(hidden: int) -> None:
-    """Remove the lock files that nobody holds; each under its own lock, see ``locks``."""
-    with os.scandir(hidden) as entries:
-        names = [e.name for e in entries if e.name.startswith(locks.PREFIX)]
-    for name in names:
-        with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
-            if free:
-                os.unlink(name, dir_fd=hidden)
-
-
 @contextlib.contextmanager
 def _locked(hidden: int, name: str) -> Iterator[bool]:
     """Try to lock a file; say whether that worked, which it does not for anything else."""

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from s3filters.store import beneath
-from s3filters.store.beneath import DIRECTORY, LOCK, LOOK, READ, Root
+from s3filters.store.beneath import DIRECTORY, LOCK, LOOK, NEW_LOCK, READ, Root
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_links_that_lead_out_are_read_where_that_is_allowed(root, path):
 
 def test_nothing_is_ever_written_outside(root):
     root.outside = True
-    for kind, path in ((DIRECTORY, b"out"), (LOCK, b"out/lock")):
+    for kind, path in ((DIRECTORY, b"out"), (NEW_LOCK, b"out/lock")):
         with pytest.raises(OSError) as refused:
             root.open(path, kind)
         assert refused.value.errno == errno.EXDEV
@@ -99,7 +99,7 @@ def test_a_link_to_itself_is_an_error_and_no_hang(root):
 
 
 def test_a_lock_file_is_made_and_a_link_in_its_place_is_not_followed(root, tree):
-    os.close(root.open(b"a/lock", LOCK))
+    os.close(root.open(b"a/lock", NEW_LOCK))
     assert stat.S_IMODE(os.stat(tree / "a" / "lock").st_mode) == 0o600
     (tree / "a" / "trap").symlink_to("file")
     with pytest.raises(OSError):

@@ -1,7 +1,9 @@
 """Locks by key: they exclude, they survive the deletion of their files, they leave no file open."""
 
+import errno
 import fcntl
 import os
+import signal
 import threading
 
 import pytest
@@ -18,23 +20,23 @@ def root(tmp_path):
     os.close(made.fd)
 
 
-def lock_file(tmp_path, path=b"box/key"):
-    return tmp_path / locks.path_for(path).decode()
+def is_held(root, path):
+    """True when another process cannot lock the path within a tenth of a second."""
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which kills it
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with locks.hold(root, path):
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
-def test_a_lock_excludes_another_opening_of_its_file(root, tmp_path, no_open_files):
+def test_a_lock_excludes_others_of_the_same_key_alone(root, tmp_path, no_open_files):
     with locks.hold(root, b"box/key"):
-        fd = os.open(lock_file(tmp_path), os.O_RDWR)
-        assert not locks.is_free(fd)
-        os.close(fd)
-    fd = os.open(lock_file(tmp_path), os.O_RDWR)
-    assert locks.is_free(fd)
-    os.close(fd)
-
-
-def test_a_key_and_its_directory_share_a_lock_in_the_hidden_folder():
-    assert locks.path_for(b"box/a/b").startswith(b"box/.sgwtmp/lock.")
-    assert len({locks.path_for(b"box/%d" % n) for n in range(20_000)}) == locks.FILES
+        assert not is_held(root, b"box/other")
+        assert is_held(root, b"box/key")
+    assert not is_held(root, b"box/key")
+    assert os.listdir(tmp_path / "box/.sgwtmp") == ["lock"]
 
 
 def test_a_lock_is_let_go_by_an_error(root, tmp_path):
@@ -45,20 +47,18 @@ def test_a_lock_is_let_go_by_an_error(root, tmp_path):
 
 
 def test_who_waited_for_a_file_that_was_deleted_takes_the_new_one(root, tmp_path, monkeypatch):
-    path = lock_file(tmp_path)
-    with locks.hold(root, b"box/key"):
-        pass
-    holder = os.open(path, os.O_RDWR)
-    fcntl.flock(holder, fcntl.LOCK_EX)
+    path = tmp_path / "box/.sgwtmp/lock"
+    holder = locks.hold(root, b"box/key")
+    holder.__enter__()
     entered = threading.Event()
     waiting = threading.Event()
-    real = fcntl.flock
+    real = fcntl.fcntl
 
-    def flock(fd, how):
+    def lock(fd, *how):
         waiting.set()
-        real(fd, how)
+        real(fd, *how)
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "fcntl", lock)
 
     def wait():
         with locks.hold(root, b"box/key"):
@@ -69,20 +69,20 @@ def test_who_waited_for_a_file_that_was_deleted_takes_the_new_one(root, tmp_path
     assert waiting.wait(5)
     assert not entered.is_set()
     path.unlink()
-    os.close(holder)
+    holder.__exit__()
     thread.join(5)
     assert entered.is_set()
     assert path.exists()
 
 
 def test_a_file_that_always_goes_ends_in_slow_down(root, tmp_path, monkeypatch, no_open_files):
-    real = fcntl.flock
+    real = fcntl.fcntl
 
-    def flock(fd, how):
-        lock_file(tmp_path).unlink()
-        real(fd, how)
+    def lock(fd, *how):
+        (tmp_path / "box/.sgwtmp/lock").unlink()
+        real(fd, *how)
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "fcntl", lock)
     with pytest.raises(errors.SlowDown), locks.hold(root, b"box/key"):
         pass
 
@@ -93,9 +93,62 @@ def test_without_locks_there_is_an_error_and_no_silent_second_winner(
     def refuse(*_):
         raise OSError("no locks here")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     with pytest.raises(OSError, match="no locks"), locks.hold(root, b"box/key"):
         pass
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk on which neither the hidden folder nor the lock file can be made."""
+
+    def mkdir(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", mkdir)
+        yield patch
+
+
+def test_on_a_full_disk_the_buckets_folder_is_the_lock(root, tmp_path, full_disk, no_open_files):
+    with locks.hold(root, b"box/key"):
+        assert is_held(root, b"box/key")
+        assert is_held(root, b"box/other")
+        # Also when there is room again: the file is not made while somebody does without it.
+        full_disk.undo()
+        assert is_held(root, b"box/key")
+        assert "lock" not in os.listdir(tmp_path / "box")
+    assert not is_held(root, b"box/key")
+    assert os.listdir(tmp_path / "box/.sgwtmp") == ["lock"]
+
+
+def test_where_folders_have_no_locks_a_full_disk_is_an_error(root, full_disk, no_open_files):
+    def refuse(*_):
+        raise OSError(errno.EBADF, "NFS")
+
+    full_disk.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="full"), locks.hold(root, b"box/key"):
+        pass
+
+
+def test_other_errors_of_making_the_file_are_errors(root, monkeypatch, no_open_files):
+    def mkdir(*_, **__):
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(OSError, match="read-only"), locks.hold(root, b"box/key"):
+        pass
+
+
+def test_the_file_is_removed_when_no_key_is_locked(root, tmp_path, no_open_files):
+    directory = hidden.open_in(root, b"box")
+    locks.remove(directory)
+    with locks.hold(root, b"box/key"):
+        locks.remove(directory)
+        assert os.listdir(tmp_path / "box/.sgwtmp") == ["lock"]
+    locks.remove(directory)
+    assert os.listdir(tmp_path / "box/.sgwtmp") == []
+    os.close(directory)
 
 
 def test_without_the_bucket_there_is_no_lock(root, no_open_files):

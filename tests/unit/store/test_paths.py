@@ -35,7 +35,7 @@ def test_a_key_that_would_alias_another_name_is_refused(key):
     [
         ".sgwtmp",
         ".sgwtmp/",
-        ".sgwtmp/lock.000",
+        ".sgwtmp/lock",
         "a/.sgwtmp/b",
         "a/.sgwtmp",
         ".a.sgwtmp.123",
