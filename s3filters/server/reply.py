@@ -130,8 +130,8 @@ class Head:
 
 
 def refusal(status: int, reason: str, phrase: str) -> bytes:
-    """A whole answer of the server itself; the connection ends with it."""
-    body = f"{reason}\n".encode("latin-1", "replace")
+    """A whole answer of the server itself, without body for ""; the connection ends with it."""
+    body = f"{reason}\n".encode("latin-1", "replace") if reason else b""
     return (
         f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\n{date_line()}{SERVER_LINE}"

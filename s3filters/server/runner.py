@@ -10,9 +10,8 @@ import logging
 import os
 import resource
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from paste.deploy import loadapp
+from paste.deploy import appconfig, loadapp
 
 from s3filters import options as ini
 from s3filters.server.listeners import Listener, ListenError, tls_context
@@ -108,16 +107,22 @@ def server_runner(app: App, global_conf: Mapping[str, str], **local_conf: str) -
 
 
 def _reloader(app: App, global_conf: Mapping[str, str]) -> Callable[[int], App]:
-    """The app as it was given to the first generation, loaded from its ini for later ones."""
+    """The app as it was given to the first generation, loaded from its ini for later ones.
+
+    What the caller set above the ini's [DEFAULT] stays above it; the rest is read again.
+    """
     path = global_conf.get("__file__")
-    defaults: dict[str, Any] = dict(global_conf)
-    for made_by_loading in ("__file__", "here"):
-        defaults.pop(made_by_loading, None)
+    if path is None:
+        return lambda generation: app
+    uri = f"config:{os.path.abspath(path)}"
+    try:
+        in_file = appconfig(uri).global_conf
+    except LookupError:  # its app is not called main, so we do not know which one this is
+        return lambda generation: app
+    given = {key: text for key, text in global_conf.items() if in_file.get(key) != text}
 
     def load(generation: int) -> App:
-        if generation == 0 or path is None:
-            return app
-        loaded: App = loadapp(f"config:{os.path.abspath(path)}", global_conf=defaults)
+        loaded: App = app if generation == 0 else loadapp(uri, global_conf=given)
         return loaded
 
     return load

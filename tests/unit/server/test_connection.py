@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s3filters.server import acceptor
 from tests.unit.server.live import Client, serving
 
 EXPECTING = b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
@@ -265,13 +266,14 @@ def test_a_connection_over_the_limit_waits_until_one_ends():
         assert third.answer()[0] == 200
 
 
-def test_a_full_server_ends_the_connection_that_idles_longest():
+def test_a_full_server_ends_the_connection_that_idles_longest(monkeypatch):
+    monkeypatch.setattr(acceptor, "IDLE_SECONDS", 0.1)
     with (
         serving(answering(headers=[("Content-Length", "0")]), connections=1) as live,
         Client(live) as first,
     ):
         assert first.get()[0] == 200
-        time.sleep(1.1)
+        time.sleep(0.15)
         with Client(live) as second:
             assert second.get()[0] == 200
         assert first.ended()

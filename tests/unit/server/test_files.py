@@ -2,11 +2,11 @@
 
 import os
 import ssl
-import subprocess
 
 import pytest
 
 from s3filters.server import files
+from tests.unit.server.certificate import make_certificate
 from tests.unit.server.live import Client, serving
 
 SIZE = 9 * (1 << 20) + 123
@@ -39,14 +39,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tls") / "pem"
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=DNS:localhost -keyout {path} -out {path}.crt"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def sending(path):
@@ -88,9 +81,9 @@ def test_the_range_is_sent_and_the_connection_kept(path, first, count):
 
 @pytest.mark.usefixtures("residency")
 def test_the_range_is_sent_through_tls(path, certificate):
-    context = ssl.create_default_context(cafile=f"{certificate}.crt")
+    context = ssl.create_default_context(cafile=certificate)
     with (
-        serving(sending(path), certificate=str(certificate)) as live,
+        serving(sending(path), certificate=certificate) as live,
         Client(live, tls=context) as client,
     ):
         for first, count in RANGES:
