@@ -159,9 +159,16 @@ class Connection:
         payload: str = "UNSIGNED-PAYLOAD",
     ) -> Answer:
         """Send one signed request and read the whole reply. Raise OSError or HTTPException."""
-        lines = self._signer.headers(method, target, headers, payload)
+        return self.send(
+            method, target, body, self._signer.headers(method, target, headers, payload)
+        )
+
+    def send(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request as it is, unsigned. Raise OSError or HTTPException."""
         try:
-            self._http.request(method, target, body or None, lines)
+            self._http.request(method, target, body or None, dict(headers or {}))
             reply: HTTPResponse = self._http.getresponse()
             return Answer(reply.status, {n.lower(): v for n, v in reply.getheaders()}, reply.read())
         except BaseException:

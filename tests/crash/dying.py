@@ -72,7 +72,9 @@ def main() -> int:
         for name in names:
             watch(module, name, steps)
     from s3filters.commands.main import main as serve  # noqa: PLC0415  after the watch
+    from s3filters.server import master  # noqa: PLC0415
 
+    master.BACK_OFF = 0.0  # workers die young here, and the next step is waiting
     return serve()
 
 

@@ -60,7 +60,7 @@ def test_a_full_file_system_gives_insufficient_storage_and_keeps_nothing(kind: s
         root = (
             mounted(base / "root", "-t", "tmpfs", "-o", "size=12m", "lab")
             if kind == "tmpfs"
-            else image(base / "image", "ext4", base / "root", "20M")
+            else image(base / "image", "ext4", base / "root", "14M")
         )
         with root as where, serving(where) as (daemon, connection):
             free = os.statvfs(where).f_bfree
@@ -106,7 +106,7 @@ def test_a_read_only_file_system_refuses_writes_and_serves_reads() -> None:
     need("mkfs.ext4", "losetup")
     with (
         folder() as base,
-        image(base / "image", "ext4", base / "root", "20M") as where,
+        image(base / "image", "ext4", base / "root", "14M") as where,
         serving(where) as (daemon, connection),
     ):
         run("mount", "-o", "remount,ro", str(where))
@@ -135,10 +135,14 @@ def test_a_broken_file_system_gives_internal_error_and_the_daemon_lives() -> Non
         broken = os.open(where, os.O_RDONLY)
         fcntl.ioctl(broken, XFS_IOC_GOINGDOWN, struct.pack("I", NO_LOG_FLUSH))
         os.close(broken)
-        for method, target in (("PUT", "/bkt/new"), ("PUT", "/bkt/old"), ("DELETE", "/bkt/old")):
+        for method, target in (
+            *(("PUT", "/bkt/new"), ("PUT", "/bkt/old"), ("DELETE", "/bkt/old"), ("PUT", "/new")),
+            *(("GET", "/bkt/old"), ("GET", "/bkt"), ("GET", "/"), ("DELETE", "/bkt")),
+        ):
             answer = connection.ask(method, target, b"x" if method == "PUT" else b"")
             assert (answer.status, answer.code) == (500, "InternalError"), answer.body
-        assert connection.ask("GET", "/healthz").status == 200
+        assert "Traceback" not in daemon.words()
+        assert connection.send("GET", "/healthz").status == 200
         assert daemon.process.poll() is None
 
 

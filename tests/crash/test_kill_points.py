@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -96,9 +97,10 @@ def steady(daemon: Daemon, method: str, target: str, body: bytes = b"") -> Answe
 
 
 def lay(daemon: Daemon, state: State) -> None:
-    """Make the bucket hold exactly this."""
-    for key in objects(daemon):
-        assert steady(daemon, "DELETE", f"/bkt/{key}").status == 204
+    """Make the bucket hold exactly this, and no folder that a killed worker had made."""
+    for path in (daemon.root / "bkt").iterdir():
+        if path.name != ".sgwtmp":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     for key, body in state.items():
         assert steady(daemon, "PUT", f"/bkt/{key}", body).status == 200
 
