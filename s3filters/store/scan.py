@@ -36,7 +36,8 @@ _GLANCE = 2 << 10
 # struct linux_dirent64 (getdents(2)), read as latin-1 so that one character is one byte: inode and
 # offset (16), record length (2), type (1), then the name, ended by the 1 to 8 NULs that make the
 # record a multiple of 8 bytes. So behind the type come 5 bytes and then words of 8, up to the first
-# of these whose last byte is NUL.
+# of these whose last byte is NUL. The kernel writes one NUL and leaves the rest of the record as
+# the buffer was, so the buffer is all NULs before each call.
 _RECORDS = re.compile("(?s).{18}(.)(.{4}(?:\0|.(?:.{7}[^\0])*+.{7}\0))").findall
 _DIRECTORY, _FILE, _LINK, _UNKNOWN = "\x04", "\x08", "\x0a", "\x00"
 
@@ -242,7 +243,7 @@ def peek(fd: int) -> Iterator[str]:
 def _pieces(fd: int, size: int) -> Iterator[str]:
     """Yield the directory's records, whole ones, as latin-1 text; first ``size`` bytes."""
     buffer = ctypes.create_string_buffer(size)
-    while count := _getdents(fd, buffer, size):
+    while count := _getdents(fd, ctypes.memset(buffer, 0, size), size):
         if count < 0:
             error = ctypes.get_errno()
             if error == errno.ENOENT:  # the directory was removed

@@ -156,3 +156,16 @@ def test_a_name_that_goes_away_while_it_is_asked_for_is_left_out(tmp_path):
     assert list(reading._others([("\0", "gone\0")])) == []
     os.close(fd)
     assert ord(scan._FILE) == stat.S_IFREG >> 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_names_of_mixed_lengths_survive_a_buffer_that_held_other_names(folder, monkeypatch, seed):
+    # The kernel leaves the padding behind a name as the buffer was: old names must not show there.
+    monkeypatch.setattr(scan, "_PIECES", (1 << 10, 2 << 10))
+    draw = random.Random(seed)
+    wanted = sorted({"n" * draw.randrange(1, 40) + str(draw.randrange(500)) for _ in range(1500)})
+    folder.make(*wanted)
+    assert folder.now() == wanted
+    glanced = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY)
+    assert sorted(scan.peek(glanced)) == wanted
+    os.close(glanced)
