@@ -26,6 +26,7 @@ from s3filters.server.options import Options
 Environ = dict[str, Any]
 
 NAMES_KEPT = 2048  # field names whose translation is remembered
+NAME_KEPT = 64  # bytes of such a name; strangers choose them
 LENGTH_DIGITS = 18  # of a Content-Length; more bytes than any disk has
 
 _VERSIONS = {b" HTTP/1.1": "HTTP/1.1", b" HTTP/1.0": "HTTP/1.0"}
@@ -127,9 +128,10 @@ def _translate(name: bytes) -> tuple[str, str]:
         key = text.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = f"HTTP_{key}"
-    if len(_names) >= NAMES_KEPT:
-        _names.clear()
-    _names[name] = text, key
+    if len(name) <= NAME_KEPT:
+        if len(_names) >= NAMES_KEPT:
+            _names.clear()
+        _names[name] = text, key
     return text, key
 
 
