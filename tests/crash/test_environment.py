@@ -139,7 +139,7 @@ def test_a_broken_file_system_gives_internal_error_and_the_daemon_lives() -> Non
             *(("PUT", "/bkt/new"), ("PUT", "/bkt/old"), ("DELETE", "/bkt/old"), ("PUT", "/new")),
             *(("GET", "/bkt/old"), ("GET", "/bkt"), ("GET", "/"), ("DELETE", "/bkt")),
         ):
-            answer = connection.ask(method, target, b"x" if method == "PUT" else b"")
+            answer = connection.ask(method, target, b"x" if target == "/bkt/new" else b"")
             assert (answer.status, answer.code) == (500, "InternalError"), answer.body
         assert "Traceback" not in daemon.words()
         assert connection.send("GET", "/healthz").status == 200

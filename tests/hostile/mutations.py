@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -69,6 +70,11 @@ def as_text(raw: str) -> str:
     return raw.encode().decode("latin-1")
 
 
+def mostly(dice: Random, usual: str, odd: tuple[str, ...], share: float = 0.15) -> str:
+    """The usual word, or at times another, so that most requests get to the next check."""
+    return dice.choice(odd) if dice.random() < share else usual
+
+
 def path(dice: Random) -> str:
     first = dice.choice((BUCKET, BUCKET, BUCKET, dice.choice(EVIL)))
     words = [first, *(dice.choice(EVIL) for _ in range(dice.randrange(4)))]
@@ -119,10 +125,14 @@ def _latin(
 
 def documents(dice: Random, signer: Signer) -> tuple[str, bytes]:
     body = mutate(dice, dice.choice(DOCUMENTS), dice.randrange(3))
-    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest())
     method, target = dice.choice((("POST", f"/{BUCKET}?delete"), ("PUT", f"/new-{dice.random()}")))
-    lines = {"Content-MD5": md5.decode()}
+    lines = {"Content-MD5": md5_of(body)}
     return method, render(signer, method, target, lines, body, hashlib.sha256(body).hexdigest())
+
+
+def md5_of(body: bytes) -> str:
+    """What Content-MD5 says of a body."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def mutate(dice: Random, data: bytes, times: int) -> bytes:
@@ -150,7 +160,7 @@ def chunked_signed(dice: Random, signer: Signer) -> tuple[str, bytes]:
     length = len(data) + dice.choice((0, 0, 0, 1, -1, 10**6))
     lines = {
         "Content-Encoding": "aws-chunked",
-        "x-amz-decoded-content-length": dice.choice((str(length), dice.choice(VALUES))),
+        "x-amz-decoded-content-length": mostly(dice, str(length), VALUES),
     }
     target = f"/{BUCKET}/chunked"
     payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -178,14 +188,20 @@ def sign_chunks(signer: Signer, signed: Mapping[str, str], chunks: list[bytes]) 
 def chunked_trailer(dice: Random, signer: Signer) -> tuple[str, bytes]:
     """aws-chunked without signatures but with a checksum behind it."""
     data = dice.randbytes(dice.choice((0, 5, 5000)))
-    trailer = dice.choice(("x-amz-checksum-crc32", "x-amz-checksum-sha256", dice.choice(HEADERS)))
-    value = dice.choice(("AAAAAA==", dice.choice(VALUES)))
+    trailer = mostly(dice, dice.choice(("x-amz-checksum-crc32", "x-amz-checksum-sha256")), HEADERS)
+    right = base64.b64encode(
+        zlib.crc32(data).to_bytes(4, "big")
+        if trailer == "x-amz-checksum-crc32"
+        else hashlib.sha256(data).digest()
+    )
+    value = mostly(dice, right.decode(), VALUES)
     chunk = f"{len(data):x}\r\n".encode() + data + b"\r\n" if data else b""
     body = chunk + b"0\r\n" + f"{as_text(trailer)}:{as_text(value)}\r\n\r\n".encode("latin-1")
+    length = len(data) + dice.choice((0, 0, 0, 0, 1, -1))
     lines = {
         "Content-Encoding": "aws-chunked",
-        "x-amz-decoded-content-length": str(len(data) + dice.choice((0, 0, 0, 1, -1))),
-        "x-amz-trailer": as_text(dice.choice((trailer, trailer, dice.choice(VALUES)))),
+        "x-amz-decoded-content-length": str(length),
+        "x-amz-trailer": as_text(mostly(dice, trailer, VALUES)),
     }
     target, payload = f"/{BUCKET}/trailed", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
     signed = signer.headers("PUT", target, lines, payload)
@@ -196,15 +212,21 @@ def chunked_trailer(dice: Random, signer: Signer) -> tuple[str, bytes]:
 
 def chunked_http(dice: Random, signer: Signer) -> tuple[str, bytes]:
     """Transfer-Encoding: chunked, broken; also beside a Content-Length, as smugglers do."""
-    data = dice.randbytes(dice.choice((0, 1, 300)))
+    data = dice.choice((b"", b"x", dice.randbytes(300), DOCUMENTS[0], DOCUMENTS[1]))
     body = (f"{len(data):x}\r\n".encode() + data + b"\r\n" if data else b"") + b"0\r\n\r\n"
     body = mutate(dice, body, dice.randrange(3))
-    lines = {"Transfer-Encoding": dice.choice(("chunked", "Chunked", "gzip, chunked", "x", " "))}
-    if dice.random() < 0.4:
+    lines = {"Transfer-Encoding": mostly(dice, "chunked", ("Chunked", "gzip, chunked", "x", " "))}
+    if dice.random() < 0.2:
         lines["Content-Length"] = dice.choice((str(len(body)), "0", "-1", "1", "+5", "5, 5", "٣"))
-    target = f"/{BUCKET}/te"
-    signed = signer.headers("PUT", target, {"x-amz-meta-a": "b"})
-    return "PUT", assemble("PUT", target, signed | lines, body)
+    method, target, meant = dice.choice(
+        (
+            ("POST", f"/{BUCKET}?delete", {"Content-MD5": md5_of(data)}),
+            ("PUT", f"/new-{dice.random()}", {}),
+            ("PUT", f"/{BUCKET}/te", {"x-amz-decoded-content-length": str(len(data))}),
+        )
+    )
+    signed = signer.headers(method, target, meant)
+    return method, assemble(method, target, signed | lines, body)
 
 
 def lengths(dice: Random, signer: Signer) -> tuple[str, bytes]:

@@ -61,8 +61,15 @@ class Toll:
         self.statuses[status] += 1
         if status >= 500 and status not in FINE_5XX:
             self.failed.append((number, sent.family, reply[:300]))
-        elif status >= 400 and sent.method != "HEAD" and b"<Code>" not in reply:
+        elif status >= 400 and sent.method != "HEAD" and not spoken(reply):
             self.wordless.append((number, sent.family, reply[:300]))
+
+
+def spoken(reply: bytes) -> bool:
+    """An S3 error, or the HTTP layer's words about what is not HTTP, which end the connection."""
+    head = reply.partition(b"\r\n\r\n")[0]
+    not_http = b"Content-Type: text/plain" in head and b"Connection: close" in head
+    return b"<Code>" in reply or not_http
 
 
 @pytest.fixture(scope="module")
