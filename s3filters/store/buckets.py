@@ -21,7 +21,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from s3filters.store import errors, filesystem, locks, metadata, parents, paths, sweep
+from s3filters.store import errors, filesystem, locks, metadata, parents, paths, promises, sweep
 from s3filters.store import hidden as hidden_directory
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.known import is_proof
@@ -34,11 +34,15 @@ _ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class BucketRecord:
-    """A bucket; ``owner`` is an access key, empty when nobody is named."""
+    """A bucket; ``owner`` is an access key, empty when nobody is named.
+
+    ``versioning`` is what another gateway set: Enabled, Suspended, or empty for never.
+    """
 
     name: str
     created_ns: int
     owner: str
+    versioning: str = ""
 
 
 class Buckets:
@@ -49,12 +53,14 @@ class Buckets:
         self._known: dict[str, tuple[tuple[int, int, int], BucketRecord]] = {}
 
     def get(self, name: str) -> BucketRecord:
-        """Return a bucket. Raise NoSuchBucket."""
+        """Return a bucket. Raise NoSuchBucket, StoreError."""
         path = paths.bucket_path(name)
         try:
             found = os.stat(path, dir_fd=self._tree.root.fd, follow_symlinks=False)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise errors.NoSuchBucket(BucketName=name) from error
+        except OSError as error:
+            raise errors.from_os(error, name) from error
         proof = (found.st_dev, found.st_ino, found.st_ctime_ns)
         kept = self._known.get(name)
         if kept is not None and kept[0] == proof:
@@ -71,27 +77,39 @@ class Buckets:
         try:
             created = _attribute(fd, CREATED)
             created_ns = int(created) if created.isdigit() else os.fstat(fd).st_mtime_ns
-            return BucketRecord(name, created_ns, _owner(_attribute(fd, "user.acl")))
+            versioning = promises.STATES.get(_attribute(fd, promises.VERSIONING), "")
+            return BucketRecord(name, created_ns, _owner(_attribute(fd, "user.acl")), versioning)
+        except OSError as error:
+            raise errors.from_os(error, name) from error
         finally:
             os.close(fd)
 
     def all(self) -> list[BucketRecord]:
-        """Return all buckets in byte order of their names. Symbolic links are not listed."""
+        """Return all buckets in byte order of their names. Symbolic links are not listed.
+
+        Raise StoreError.
+        """
+        try:
+            names = self._names()
+        except OSError as error:
+            raise errors.from_os(error, "/") from error
+        found = []
+        for name in names:
+            with contextlib.suppress(errors.NoSuchBucket):  # deleted since it was listed
+                found.append(self.get(name))
+        return found
+
+    def _names(self) -> list[str]:
         fd = os.open(".", DIRECTORY.flags, dir_fd=self._tree.root.fd)
         try:
             with os.scandir(fd) as entries:
-                names = sorted(
+                return sorted(
                     entry.name
                     for entry in entries
                     if paths.is_bucket(entry.name) and entry.is_dir(follow_symlinks=False)
                 )
         finally:
             os.close(fd)
-        found = []
-        for name in names:
-            with contextlib.suppress(errors.NoSuchBucket):  # deleted since it was listed
-                found.append(self.get(name))
-        return found
 
 
 def _attribute(fd: int, name: str) -> bytes:

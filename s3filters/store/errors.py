@@ -88,7 +88,11 @@ class MethodNotAllowed(StoreError):
 
 
 class AccessDenied(StoreError):
-    """The file system, or a symbolic link that leads out of the root, says no."""
+    """The file system says no, a symbolic link leads out of the root, or the object is locked."""
+
+
+class NotImplemented(StoreError):
+    """What is asked for would need something that this store has not, such as versions."""
 
 
 class InternalError(StoreError):

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from s3filters.store import errors, locks, metadata, parents, paths
+from s3filters.store import errors, locks, metadata, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.place import Check
@@ -39,10 +39,16 @@ class Opened:
             os.close(fd)
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        """Yield the whole object in blocks of ``size`` bytes, the last one shorter."""
+        """Yield the whole object in blocks of ``size`` bytes, the last one shorter.
+
+        Raise InternalError when it cannot be read to its end.
+        """
         at, end = 0, self.record.size
         while at < end:
-            block = os.pread(self.fd, min(size, end - at), at)
+            try:
+                block = os.pread(self.fd, min(size, end - at), at)
+            except OSError as error:
+                raise errors.from_os(error, "an open object") from error
             if not block:
                 raise errors.InternalError("The object became shorter while it was read.")
             yield block
@@ -120,8 +126,14 @@ def _delete_in(
     found = _stat(directory, last)
     if check is not None:
         check(None if found is None else _record(tree, directory, last, found, name))
-    if found is None or not _remove(tree, directory, last, found, name[1]):
+    if found is None or not _is_there(tree, directory, last, found, name[1]):
         return False
+    target = b"/proc/self/fd/%d/%b" % (directory, last)
+    promises.check(tree.root.fd, name[0].encode(), target)
+    if stat.S_ISDIR(found.st_mode):
+        _remove_directory(directory, last)
+    else:
+        os.unlink(last, dir_fd=directory)
     _step(tree, "removed")
     return True
 
@@ -139,28 +151,23 @@ def _record(
     """Return the object under a name, None when there is none of the key's kind."""
     if stat.S_ISLNK(found.st_mode):
         return tree.record_behind_link(*name)
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        return None
     record = tree.record_at(directory, last, found)
     if record is not None and record.is_directory is not name[1].endswith("/"):
         return None
     return record
 
 
-def _remove(tree: Tree, directory: int, last: bytes, found: os.stat_result, key: str) -> bool:
-    """Take the name away; False when it is not that of an object of the key's kind."""
-    wants_directory = key.endswith("/")
-    mode = found.st_mode
-    if stat.S_ISDIR(mode):
-        if wants_directory and tree.record_at(directory, last, found) is not None:
-            _remove_directory(directory, last)
-            return True
+def _is_there(tree: Tree, directory: int, last: bytes, found: os.stat_result, key: str) -> bool:
+    """True when the name is that of an object of the key's kind, or of a link to a file."""
+    if stat.S_ISDIR(found.st_mode):
+        return key.endswith("/") and tree.record_at(directory, last, found) is not None
+    if key.endswith("/"):
         return False
-    if stat.S_ISREG(mode):
-        gone = wants_directory or _is_delete_marker(directory, last)
-    else:
-        gone = wants_directory or not stat.S_ISLNK(mode) or _leads_to_directory(directory, last)
-    if not gone:
-        os.unlink(last, dir_fd=directory)
-    return not gone
+    if stat.S_ISREG(found.st_mode):
+        return not _is_delete_marker(directory, last)
+    return stat.S_ISLNK(found.st_mode) and not _leads_to_directory(directory, last)
 
 
 def _is_delete_marker(directory: int, last: bytes) -> bool:
@@ -251,6 +258,8 @@ def _mark_directory(
         current = tree.record(way.fd, found, "")
         if check is not None:
             check(current)
+        if current is not None:
+            promises.check(tree.root.fd, path, way.fd)
         _write_marks(way.fd, attributes, current)
     if tree.durability == "full":
         way.sync()

@@ -44,7 +44,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-from s3filters.store import errors, hidden, locks, metadata, parents, paths
+from s3filters.store import errors, hidden, locks, metadata, parents, paths, promises
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
@@ -224,6 +224,8 @@ class Draft:
                 raise errors.ExistingObjectIsDirectory
         elif not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
             raise errors.MethodNotAllowed(_SPECIAL)
+        else:
+            self._check_promises(directory, last)
 
     def _open_nameless(self, directory: int) -> None:
         if not self._tree.tmpfile:
@@ -292,6 +294,7 @@ class Draft:
                 if check is not None:
                     check(current)
                 if taken:
+                    self._check_promises(directory, last)
                     self._rename_over(directory, last)
                     return False
                 if self._link(directory, last):
@@ -320,6 +323,10 @@ class Draft:
         if is_link:
             return True, self._tree.record_behind_link(self.bucket, self.key)
         return True, self._tree.record_at(directory, last, found)
+
+    def _check_promises(self, directory: int, last: bytes) -> None:
+        target = b"/proc/self/fd/%d/%b" % (directory, last)
+        promises.check(self._tree.root.fd, self.path, target)
 
     def _link(self, directory: int, last: bytes) -> bool:
         """Make the name with link(2); False when it is taken."""

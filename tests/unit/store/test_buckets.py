@@ -53,6 +53,19 @@ def test_buckets_are_listed_in_order_and_nothing_else_is(box):
     assert [b.name for b in box.store.buckets()] == ["b-1", "b.2", BUCKET]
 
 
+@pytest.mark.parametrize("call", ["stat", "getxattr", "scandir"])
+def test_errors_of_reading_are_named(box, monkeypatch, call, no_open_files):
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(errors.InternalError):
+        box.store.buckets()
+    if call != "scandir":
+        with pytest.raises(errors.InternalError):
+            box.store.bucket(BUCKET)
+
+
 def test_a_bucket_deleted_while_they_are_listed_is_left_out(box, monkeypatch):
     (box.root / "other").mkdir()
     real = buckets.Buckets.get

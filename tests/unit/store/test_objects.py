@@ -130,6 +130,16 @@ def test_an_object_that_became_shorter_while_read_is_an_error(box):
             list(opened.blocks(1))
 
 
+def test_an_object_that_cannot_be_read_is_an_error(box, monkeypatch, no_open_files):
+    def refuse(*_):
+        raise OSError(errno.EIO, "no")
+
+    box.put("key", b"hello")
+    monkeypatch.setattr(os, "pread", refuse)
+    with pytest.raises(errors.InternalError), box.store.open(BUCKET, "key") as opened:
+        list(opened.blocks(1))
+
+
 def test_tags_are_read_from_the_open_object(box):
     box.put("plain")
     box.put("tagged", changes={"tags": {"a": "1"}})
