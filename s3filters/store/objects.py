@@ -54,6 +54,13 @@ class Opened:
             yield block
             at += len(block)
 
+    def is_unchanged(self) -> bool:
+        """True when nobody has written to the file since the record was read."""
+        found = os.fstat(self.fd)
+        return self.record.is_directory or (
+            (found.st_size, found.st_mtime_ns) == (self.record.size, self.record.mtime_ns)
+        )
+
     def tags(self) -> dict[str, str] | None:
         """Return the object's tags, None when it has none."""
         try:

@@ -8,6 +8,7 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.store import errors as store_errors
+from s3filters.store.buckets import BucketRecord
 
 XML = ("Content-Type", "application/xml")
 
@@ -18,13 +19,7 @@ class Buckets(Part):
     def list_buckets(self, call: Call) -> Reply:
         """Buckets in byte order of their names, from behind the continuation token."""
         limit = call.params.get("MaxBuckets")
-        after = call.params.get("ContinuationToken") or ""
-        prefix = call.params.get("Prefix") or ""
-        found = [
-            b
-            for b in self.offload.run(self.store.buckets)
-            if b.name.startswith(prefix) and b.name > after
-        ]
+        found = self._asked_for(call)
         page = found if limit is None else found[:limit]
         token = None
         if len(page) < len(found):
@@ -49,11 +44,20 @@ class Buckets(Part):
                             for b in page
                         ]
                     },
-                    "Prefix": prefix or None,
+                    "Prefix": call.params.get("Prefix") or None,
                     "ContinuationToken": token,
                 },
             ),
         )
+
+    def _asked_for(self, call: Call) -> list[BucketRecord]:
+        """The buckets behind the token that have the prefix; all are in one region."""
+        if call.params.get("BucketRegion") not in (None, self.region):
+            return []
+        after = call.params.get("ContinuationToken") or ""
+        prefix = call.params.get("Prefix") or ""
+        every = self.offload.run(self.store.buckets)
+        return [b for b in every if b.name.startswith(prefix) and b.name > after]
 
     def create_bucket(self, call: Call) -> Reply:
         """Make a bucket. One's own bucket again answers 200 in us-east-1, as AWS does there."""
@@ -62,12 +66,18 @@ class Buckets(Part):
         try:
             self.offload.run(self.store.create_bucket, call.bucket, owner)
         except store_errors.BucketAlreadyExists as error:
-            held = self.offload.run(self.store.bucket, call.bucket).owner
-            if held not in ("", owner):
+            if self._owner_of(call.bucket) not in ("", owner):
                 raise S3Error("BucketAlreadyExists", BucketName=call.bucket) from error
             if self.region != "us-east-1":
                 raise S3Error("BucketAlreadyOwnedByYou", BucketName=call.bucket) from error
         return Reply(200, [("Location", f"/{call.bucket}")])
+
+    def _owner_of(self, bucket: str) -> str | None:
+        """The owner of a name that is taken, None when it is no bucket that has it."""
+        try:
+            return self.offload.run(self.store.bucket, bucket).owner  # type: ignore[no-any-return]
+        except store_errors.NoSuchBucket:
+            return None
 
     def _check_location(self, call: Call) -> None:
         """Refuse a LocationConstraint that is another region than ours."""
@@ -104,7 +114,7 @@ class Buckets(Part):
         return Reply(200, [XML], xml.render("LocationConstraint", region))
 
     def get_bucket_versioning(self, call: Call) -> Reply:
-        """An empty configuration: versioning was never set."""
-        self.offload.run(self.store.bucket, call.bucket)
+        """What another gateway has set on the bucket; empty where versioning was never set."""
+        status = self.offload.run(self.store.bucket, call.bucket).versioning
         self.expect_owner(call)
-        return Reply(200, [XML], xml.render("VersioningConfiguration", {}))
+        return Reply(200, [XML], xml.render("VersioningConfiguration", {"Status": status or None}))

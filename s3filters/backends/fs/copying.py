@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
-from s3filters.backends.fs.parts import Check, Part, only_null_version, write_check
+from s3filters.backends.fs.parts import Check, Part, no_version, of_directory, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
 from s3filters.s3 import headers as object_headers
@@ -34,7 +31,7 @@ class Copying(Part):
         self.expect_owner(call)
         if source.version_id not in (None, "null"):
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
-        only_null_version(call)
+        no_version(call)
         check = write_check(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
         record = self.offload.run(self._copy, call, only_if_absent, check)
@@ -78,11 +75,14 @@ class Copying(Part):
             if call.key.endswith("/"):
                 if record.size:
                     raise S3Error("DirectoryObjectContainsData")
+                attributes.headers = of_directory(attributes.headers)
                 return self.store.put_directory(call.bucket, call.key, attributes, check)
             draft = self.store.draft(call.bucket, call.key)
             try:
                 if record.size:
                     draft.copy_from(opened.fd, 0, record.size)
+                if not opened.is_unchanged():
+                    raise S3Error("OperationAborted", "The source changed while it was copied.")
                 return draft.commit(attributes, only_if_absent=only_if_absent, check=check)
             except BaseException:
                 draft.discard()
@@ -105,7 +105,7 @@ def _refuse_idle_self_copy(call: Call, record: Record) -> None:
     if "website-redirect-location" in headers.standard:
         return
     wanted = headers.checksum_algorithm
-    if wanted is not None and (record.checksums is None or record.checksums.algorithm != wanted):
+    if wanted is not None and not _has_checksum(record, wanted):
         return
     raise S3Error(
         "InvalidRequest",
@@ -115,12 +115,21 @@ def _refuse_idle_self_copy(call: Call, record: Record) -> None:
     )
 
 
+def _has_checksum(record: Record, algorithm: str) -> bool:
+    """True when the object is stored with that checksum of all its bytes."""
+    known = record.checksums
+    return known is not None and (known.algorithm, known.type) == (algorithm, "FULL_OBJECT")
+
+
 def _attributes(call: Call, opened: Opened) -> Attributes:
     """What the copy stores beside the bytes."""
     record, given = opened.record, call.headers
     assert given is not None
     replace = call.params.get("MetadataDirective") == "REPLACE"
-    etag, checksums = _digests(opened, given.checksum_algorithm)
+    keep = _keeps_digests(record, given.checksum_algorithm)
+    etag, checksums = (
+        (record.etag, record.checksums) if keep else _digests(opened, given.checksum_algorithm)
+    )
     standard = given.standard if replace else dict(record.headers)
     if not replace:
         # The redirect location is never copied: it is given anew or absent (AWS: CopyObject).
@@ -133,26 +142,24 @@ def _attributes(call: Call, opened: Opened) -> Attributes:
         user=given.user if replace else record.user,
         checksums=checksums,
         storage_class=given.storage_class,
-        tags=opened.tags(),
+        parts=record.parts if keep else (),
+        tags=opened.tags() if call.params.get("TaggingDirective") != "REPLACE" else None,
     )
 
 
+def _keeps_digests(record: Record, algorithm: str | None) -> bool:
+    """True when the copy may have ETag, checksum and parts of the source, and nothing is read."""
+    if record.checksums is None:
+        return False
+    return algorithm is None or _has_checksum(record, algorithm)
+
+
 def _digests(opened: Opened, algorithm: str | None) -> tuple[str, Checksums]:
-    """ETag and checksum of the copy; read again only when what is stored does not have them."""
-    record = opened.record
-    known = record.checksums
-    sure = known is not None and not record.touched
-    if (
-        sure
-        and known is not None
-        and algorithm in (None, known.algorithm)
-        and known.type == "FULL_OBJECT"
-    ):
-        return record.etag, known
-    wanted = algorithm or "CRC64NVME"
-    hasher, md5 = algorithms.hasher(wanted), hashlib.md5(usedforsecurity=False)
+    """Compute ETag and checksum of the copy from the bytes of the source."""
+    wanted = algorithm or algorithms.DEFAULT
+    hasher, md5 = algorithms.hasher(wanted), algorithms.hasher("MD5")
     for block in opened.blocks(BLOCK):
         hasher.update(block)
         md5.update(block)
-    value = base64.b64encode(hasher.digest()).decode()
-    return md5.hexdigest(), Checksums(wanted, "FULL_OBJECT", value)
+    value = algorithms.b64(hasher.digest())
+    return md5.digest().hex(), Checksums(wanted, "FULL_OBJECT", value)

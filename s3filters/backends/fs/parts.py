@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from s3filters.s3 import parameters
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
+from s3filters.s3.headers import DEFAULT_TYPE
 from s3filters.store import Store
 from s3filters.store.metadata import Record
 
@@ -45,6 +47,26 @@ def only_null_version(call: Call) -> None:
         raise S3Error("NoSuchVersion", Key=call.key, VersionId=call.version_id)
 
 
+def no_version(call: Call) -> None:
+    """Refuse a version id where there can be none: what is written has no version yet.
+
+    Raise InvalidArgument.
+    """
+    if call.version_id is not None:
+        message = "This operation does not accept a version-id."
+        raise parameters.bad("versionId", call.version_id, message)
+
+
+def of_directory(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers to store with a directory object, whose type says so if the client does not.
+
+    Versity's gateway and most clients write and look for this type.
+    """
+    if headers.get("content-type", DEFAULT_TYPE) != DEFAULT_TYPE:
+        return dict(headers)
+    return {**headers, "content-type": "application/x-directory"}
+
+
 def write_check(call: Call) -> Check | None:
     """Return what the store calls with the current record, under the key's lock, before a change.
 
@@ -59,6 +81,8 @@ def write_check(call: Call) -> Check | None:
         for ask in checks:
             ask(current)
         if conditions is not None:
+            if current is None and conditions.if_match is not None:
+                raise S3Error("NoSuchKey", Key=call.key)
             conditions.check_write(None if current is None else current.etag)
 
     return check

@@ -66,7 +66,7 @@ class Reading(Part):
         """Headers of an object, or of the asked range of it."""
         record = self._record(call)
         status, _, count, extra = self._select(call, record)
-        headers = answer_headers(call, record)
+        headers = answer_headers(call, record, whole=count == record.size)
         headers += extra
         headers.append(("Content-Length", str(count)))
         return Reply(status, headers, ())
@@ -78,7 +78,7 @@ class Reading(Part):
         try:
             record = opened.record
             status, offset, count, extra = self._select(call, record)
-            headers = answer_headers(call, record)
+            headers = answer_headers(call, record, whole=count == record.size)
             headers += extra
             if count > SMALL:
                 headers.append(("Content-Length", str(count)))
@@ -105,7 +105,7 @@ class Reading(Part):
             }
             if "Checksum" in asked and checksums
             else None,
-            "ObjectParts": {"TotalPartsCount": len(record.parts)}
+            "ObjectParts": {"PartsCount": len(record.parts)}
             if "ObjectParts" in asked and record.parts
             else None,
             "StorageClass": record.storage_class if "StorageClass" in asked else None,
@@ -183,8 +183,11 @@ def _select_part(record: Record, number: int) -> tuple[int, int, int, list[tuple
     return 206, first, last - first + 1, extra
 
 
-def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
-    """Headers of an object's answer, without length and range."""
+def answer_headers(call: Call, record: Record, *, whole: bool) -> list[tuple[str, str]]:
+    """Headers of an object's answer, without length and range.
+
+    :param whole: all bytes are in it, so that the object's checksum is that of the body
+    """
     headers = [
         ("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
         ("ETag", f'"{record.etag}"'),
@@ -200,7 +203,7 @@ def answer_headers(call: Call, record: Record) -> list[tuple[str, str]]:
         headers.append(("x-amz-storage-class", record.storage_class))
     if record.tags:
         headers.append(("x-amz-tagging-count", str(record.tags)))
-    if params.get("ChecksumMode") == "ENABLED" and record.checksums and call.range is None:
+    if whole and params.get("ChecksumMode") == "ENABLED" and record.checksums:
         headers.append(
             (f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from s3filters.backends.fs.parts import Part, write_check
+from s3filters.backends.fs.parts import Part, no_version, of_directory, write_check
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.body import Body
 from s3filters.s3.call import Call
@@ -18,7 +18,6 @@ from s3filters.store.place import Draft
 SMALL = 1 << 16  # bytes; a body up to this size is put by one verb
 MIB = 1 << 20
 BUFFERS = 3  # one is received while one is hashed; the third covers the hand-over between the two
-DIRECTORY_TYPE = "application/x-directory"  # of every directory object, as Versity's gateway has it
 FEW = 8  # uploads at once that may have large buffers
 
 
@@ -33,6 +32,7 @@ class Writing(Part):
         Raise what the body's proofs raise, PreconditionFailed and ConditionalRequestConflict's kin
         from the conditions, and the store's errors; in each case nothing is left behind.
         """
+        no_version(call)
         self.expect_owner(call)
         body = call.body
         assert body is not None and call.headers is not None
@@ -61,7 +61,7 @@ class Writing(Part):
             raise S3Error("DirectoryObjectContainsData")
         body.read(0)
         attributes = attributes_of(call, body)
-        attributes.headers = {**attributes.headers, "content-type": DIRECTORY_TYPE}
+        attributes.headers = of_directory(attributes.headers)
         return self.offload.run(  # type: ignore[no-any-return]
             self.store.put_directory, call.bucket, call.key, attributes, write_check(call)
         )
