@@ -26,9 +26,7 @@ class OptionError(ValueError):
     """An option of the ini that cannot be used; the message names the section and the option."""
 
 
-def option(
-    default: Any, parse: Callable[[str], Any], doc: str, *, shared: bool = False
-) -> Any:
+def option(default: Any, parse: Callable[[str], Any], doc: str, *, shared: bool = False) -> Any:
     """Declare an option: its default (already parsed), its parser and a sentence for the ini."""
     return dataclasses.field(
         default=default, metadata={"parse": parse, "doc": doc, "shared": shared}

@@ -6,6 +6,7 @@ answered NotImplemented, so a backend's class body is the list of what it can do
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import lru_cache
 from typing import Any, Protocol
@@ -13,7 +14,9 @@ from typing import Any, Protocol
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import AlreadyExists, StoreError
+from s3filters.store.errors import AlreadyExists, InternalError, StoreError
+
+log = logging.getLogger("s3filters.backends")
 
 
 class Backend(Protocol):
@@ -41,4 +44,6 @@ def answer(backend: Any, call: Call) -> Reply:
     try:
         return method(call)  # type: ignore[no-any-return]
     except StoreError as error:
+        if isinstance(error, InternalError):
+            log.error("%s failed", call.operation, exc_info=error)
         raise translate(error) from error

@@ -42,5 +42,5 @@ class Filter:
             answer = self._answers.get(call.operation)
             app = self.app if answer is None else answer(call)
         except S3Error as error:
-            app = error
+            app = error.bare()
         return app(environ, start_response)

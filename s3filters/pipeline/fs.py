@@ -6,7 +6,10 @@ Ini options of ``[app:fs]`` are the fields of Options below. Answers every opera
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +18,8 @@ from s3filters.backends import base
 from s3filters.backends.fs import FsBackend
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
+
+log = logging.getLogger("s3filters.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,11 @@ class Options:
     symlinks_outside: bool = options.option(
         False, options.boolean, "Let GET follow symbolic links that lead out of root."
     )
+    sweep_age: int = options.option(
+        86400,
+        options.whole(60),
+        "Age in seconds at which a file that a crashed upload left in .sgwtmp is removed.",
+    )
     listing_memory: int = options.option(
         32, options.whole(1), "MiB of names of listed folders that a worker remembers."
     )
@@ -45,19 +55,38 @@ class Options:
 class FsApp:
     """Answers a Call from files."""
 
-    def __init__(self, backend: FsBackend) -> None:
+    def __init__(self, backend: FsBackend, sweep_age: int) -> None:
         self.backend = backend
+        self._sweep_age = sweep_age
+        self._start_sweeping: Callable[[], None] | None = self._start
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer the Call that ``s3api`` made; without one there is nothing here."""
+        if self._start_sweeping is not None:
+            self._start_sweeping()
         call: Call | None = environ.get(KEY)
         try:
             if call is None:
                 raise S3Error("MethodNotAllowed")
             reply: Any = base.answer(self.backend, call)
         except S3Error as error:
-            reply = error
+            reply = error.bare()
         return reply(environ, start_response)  # type: ignore[no-any-return]
+
+    def _start(self) -> None:
+        """Begin to sweep, at the first request: threads do not survive the fork of a worker."""
+        self._start_sweeping = None
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+
+    def _sweep(self) -> None:
+        while True:
+            try:
+                count = self.backend.store.sweep(self._sweep_age)
+                if count:
+                    log.info("removed %d files that crashed uploads had left", count)
+            except OSError as error:
+                log.warning("could not remove what crashed uploads left: %s", error)
+            time.sleep(max(60, self._sweep_age / 24))
 
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
@@ -71,4 +100,4 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         symlinks_outside=settings.symlinks_outside,
     )
     backend.store.names.budget = settings.listing_memory << 20
-    return FsApp(backend)
+    return FsApp(backend, settings.sweep_age)

@@ -213,6 +213,15 @@ class S3Error(Exception):
         self.detail = detail
         super().__init__(code, self.message)
 
+    def bare(self) -> S3Error:
+        """Return the error without its history, when nobody will raise it any more.
+
+        A frame that keeps an error which keeps the frame keeps all that is in it, buffers of an
+        upload too, until the garbage collector comes by.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
+from random import getrandbits
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -185,9 +186,11 @@ class Connection:
             self._refuse(408, "The body took too long")
 
     def _refuse(self, status: int, reason: str) -> None:
-        log.info("%s gets %d: %s", self._environ["REMOTE_ADDR"] or "a client", status, reason)
-        phrase = HTTPStatus(status).phrase
-        self.stream.send(refusal(status, reason, phrase), self._service.options.write_timeout)
+        request_id = f"{getrandbits(64):016X}"
+        client = self._environ["REMOTE_ADDR"] or "a client"
+        log.info("%s gets %d: %s (request %s)", client, status, reason, request_id)
+        answer = refusal(status, reason, HTTPStatus(status).phrase, request_id)
+        self.stream.send(answer, self._service.options.write_timeout)
         self._linger()
 
     def _next_request(self) -> bool:

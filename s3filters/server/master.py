@@ -11,6 +11,7 @@ it comes, ends them.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import select
@@ -221,6 +222,7 @@ class Master:
         except Exception:
             log.exception("a worker failed")
         finally:
+            atexit._run_exitfuncs()  # as multiprocessing does: the access log's last lines are there
             flush()
             os._exit(code)
 

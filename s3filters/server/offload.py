@@ -13,6 +13,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -26,10 +27,11 @@ T = TypeVar("T")
 class _Job:
     """One call: made here, done by a thread, waited for by at most one green thread."""
 
-    __slots__ = ("_pool", "args", "done", "error", "function", "result", "waiter")
+    __slots__ = ("_context", "_pool", "args", "done", "error", "function", "result", "waiter")
 
     def __init__(self, pool: Pool, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._pool = pool
+        self._context = copy_context()  # log lines of the thread name the request too
         self.function = function
         self.args = args
         self.done = False
@@ -40,7 +42,7 @@ class _Job:
     def run(self) -> None:
         """Make the call; what it raises is kept for ``wait``."""
         try:
-            self.result = self.function(*self.args)
+            self.result = self._context.run(self.function, *self.args)
         except BaseException as error:  # noqa: BLE001  wait() raises it where it was asked for
             self.error = error
         self.done = True

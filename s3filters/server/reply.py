@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from email.utils import formatdate
 from time import time
+from xml.sax.saxutils import escape
 
 Headers = list[tuple[str, str]]
 
@@ -129,11 +130,29 @@ class Head:
             raise BadReply("a header is not latin-1") from error
 
 
-def refusal(status: int, reason: str, phrase: str) -> bytes:
+# The server answers these itself, before there is a request for the pipeline to see; S3 clients
+# read the code. The names are AWS's, BadRequest where AWS says no more than that.
+_CODES = {
+    408: "RequestTimeout",
+    413: "EntityTooLarge",
+    431: "RequestHeaderSectionTooLarge",
+    500: "InternalError",
+    501: "NotImplemented",
+}
+
+
+def refusal(status: int, reason: str, phrase: str, request_id: str) -> bytes:
     """A whole answer of the server itself, without body for ""; the connection ends with it."""
-    body = f"{reason}\n".encode("latin-1", "replace") if reason else b""
+    body = b""
+    if reason:
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{_CODES.get(status, 'BadRequest')}</Code>"
+            f"<Message>{escape(reason)}</Message><RequestId>{request_id}</RequestId></Error>"
+        ).encode("ascii", "xmlcharrefreplace")
     return (
-        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\n{date_line()}{SERVER_LINE}"
-        "Connection: close\r\n\r\n"
+        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: application/xml\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        f"x-amz-request-id: {request_id}\r\nx-amz-id-2: {request_id}\r\n"
+        f"{date_line()}{SERVER_LINE}Connection: close\r\n\r\n"
     ).encode("latin-1") + body

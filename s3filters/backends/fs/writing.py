@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from functools import partial
 
+from s3filters.backends.fs.intake import Buffers, absorb
 from s3filters.backends.fs.parts import Part, no_version, of_directory, write_check
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.body import Body
@@ -13,18 +14,14 @@ from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.store import errors as store_errors
 from s3filters.store.metadata import Attributes, Checksums, Record
-from s3filters.store.place import Draft
 
 SMALL = 1 << 16  # bytes; a body up to this size is put by one verb
-MIB = 1 << 20
-BUFFERS = 3  # one is received while one is hashed; the third covers the hand-over between the two
-FEW = 8  # uploads at once that may have large buffers
 
 
 class Writing(Part):
     """PutObject. Source: AWS API reference, PutObject."""
 
-    _streams = 0  # large uploads under way in this worker
+    _buffers = Buffers()
 
     def put_object(self, call: Call) -> Reply:
         """Store an object, or a directory object when the key ends in ``/``.
@@ -83,71 +80,16 @@ class Writing(Part):
 
     def _put_stream(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         draft = self.offload.run(self.store.draft, call.bucket, call.key)
-        self._streams += 1
         try:
-            buffer_size = MIB if self._streams <= FEW else MIB // 8
-            absorb(draft, body, buffer_size, self.offload)
+            absorb(draft, body, self._buffers, self.offload)
             body.verify()
-            record = self.offload.run(
-                _commit, draft, attributes_of(call, body), only_if_absent, write_check(call)
+            return self.offload.run(  # type: ignore[no-any-return]
+                partial(draft.commit, only_if_absent=only_if_absent, check=write_check(call)),
+                attributes_of(call, body),
             )
         except BaseException:
             self.offload.run(draft.discard)
             raise
-        finally:
-            self._streams -= 1
-        return record  # type: ignore[no-any-return]
-
-
-def _commit(draft: Draft, attributes: Attributes, only_if_absent: bool, check: Any) -> Record:
-    return draft.commit(attributes, only_if_absent=only_if_absent, check=check)
-
-
-def absorb(draft: Draft, body: Body, buffer_size: int, offload: Any) -> None:
-    """Read the whole body into the draft; hashing, writing and receiving overlap.
-
-    The connection is read here, in its own thread; ``offload`` hashes and writes what came before.
-    Hashing is in order: one piece at a time. Every piece is done with when this returns or raises.
-    """
-    buffers = [memoryview(bytearray(buffer_size)) for _ in range(BUFFERS)]
-    hashing = writing = None
-    turn = 0
-    try:
-        while True:
-            view = _fill(body, buffers[turn % BUFFERS])
-            if not view:
-                break
-            if hashing is not None:
-                handle, hashing = hashing, None
-                handle.wait()
-            hashing = offload.start(body.update, view)
-            if writing is not None:
-                handle, writing = writing, None
-                handle.wait()
-            writing = offload.start(draft.write, view)
-            turn += 1
-    finally:
-        # Both still use a buffer, and the draft must be at rest before it is discarded.
-        failed = None
-        for handle in (hashing, writing):
-            if handle is not None:
-                try:
-                    handle.wait()
-                except Exception as error:  # noqa: BLE001  raised below, after both ended
-                    failed = error
-        if failed is not None:
-            raise failed
-
-
-def _fill(body: Body, buffer: memoryview) -> memoryview:
-    """Fill the buffer from the body; what comes back is shorter only at the end of the body."""
-    filled = 0
-    while filled < len(buffer):
-        count = body.readinto(buffer[filled:])
-        if not count:
-            break
-        filled += count
-    return buffer[:filled]
 
 
 def attributes_of(call: Call, body: Body) -> Attributes:
