@@ -222,7 +222,7 @@ class Master:
         except Exception:
             log.exception("a worker failed")
         finally:
-            atexit._run_exitfuncs()  # as multiprocessing does: the access log's last lines are there
+            atexit._run_exitfuncs()  # as multiprocessing does: the access log waits there
             flush()
             os._exit(code)
 
