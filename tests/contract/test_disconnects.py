@@ -72,16 +72,25 @@ def test_a_client_that_goes_away_in_its_body_leaves_nothing(
     assert "Traceback" not in daemon.words()
 
 
-def test_a_thousand_clients_that_go_away_cost_no_memory(daemon: Daemon) -> None:
+BEGUN = {
+    "object": ("PUT", "/bkt/vanished", {"Content-Length": str(ANNOUNCED)}, b"begun"),
+    "keys to delete": ("POST", "/bkt?delete", {"Transfer-Encoding": "chunked"}, b"9\r\nbegun"),
+    "bucket": ("PUT", "/vanished", {"Content-Length": "60000"}, b"<Create"),
+}
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_a_thousand_clients_that_go_away_cost_no_memory(daemon: Daemon, name: str) -> None:
+    method, target, framing, begun = BEGUN[name]
     before = daemon.rss_kib()
     for _ in range(VANISHING):
         raw = RawConnection(daemon.port)
-        lines = raw.signer.headers("PUT", "/bkt/vanished")
-        lines["Content-Length"] = str(ANNOUNCED)
+        lines = raw.signer.headers(method, target, {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="})
+        lines |= framing
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        raw.socket.sendall(f"PUT /bkt/vanished HTTP/1.1\r\n{head}\r\nbegun".encode())
+        raw.socket.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + begun)
         raw.socket.shutdown(socket.SHUT_WR)
-        assert raw.answer("PUT").code == "IncompleteBody"
+        assert raw.answer(method).code == "IncompleteBody"
         raw.close()
     assert daemon.rss_kib() - before < GROWTH_KIB
 
