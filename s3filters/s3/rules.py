@@ -23,7 +23,7 @@ PART_NUMBERS = 10_000
 
 # Documents of clients, in bytes, read no further than this
 XML_BYTES = 64 * KIB
-DELETE_XML_BYTES = 2 * MIB  # 1,000 keys of 1,024 bytes, escaped
+DELETE_XML_BYTES = 2 * MIB  # 1,000 keys of 1,024 bytes, with 200 characters of each escaped
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _OLD_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)

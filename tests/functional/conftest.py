@@ -6,6 +6,7 @@ import pytest
 from paste.deploy import loadapp
 
 from tests import daemon, wire
+from tests.functional.asking import LARGE, SMALL, Asker
 
 INI = Path(__file__).parents[2] / "etc" / "s3filters.ini"
 
@@ -20,12 +21,43 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def app(settings):
+def make_app(settings):
+    """Makes the pipeline, a WSGI app, with some options of [DEFAULT] changed."""
+    return lambda **changes: loadapp(f"config:{INI}", global_conf=settings | changes)
+
+
+@pytest.fixture
+def app(make_app):
     """The pipeline, a WSGI app."""
-    return loadapp(f"config:{INI}", global_conf=settings)
+    return make_app()
 
 
 @pytest.fixture
 def s3(app):
     """A boto3 client whose requests go to the pipeline without a socket."""
     return wire.client(app, daemon.ACCESS_KEY, daemon.SECRET_KEY)
+
+
+@pytest.fixture
+def ask(app):
+    """Signs requests as they are given and sends them to the pipeline."""
+    return Asker(app)
+
+
+@pytest.fixture
+def root(settings):
+    """The storage root."""
+    return Path(settings["root"])
+
+
+@pytest.fixture
+def box(s3, root):
+    """The folder of the bucket ``box``."""
+    s3.create_bucket(Bucket="box")
+    return root / "box"
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["small", "large"])
+def data(request):
+    """Bodies that are put, and answered, in two ways: at one go, and as a stream."""
+    return request.param

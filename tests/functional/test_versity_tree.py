@@ -22,7 +22,8 @@ from tests import wire
 DATA = Path(__file__).parents[1] / "data" / "versity-tree"
 ANSWERS = json.loads((DATA / "answers.json").read_text())["calls"]
 COVERED = {
-    "list_buckets", "list_objects", "list_objects_v2", "list_object_versions", "get_bucket_location",
+    "list_buckets", "list_objects", "list_objects_v2", "list_object_versions",
+    "get_bucket_location", "get_bucket_versioning",
     "head_object", "get_object", "get_object_attributes",
 }  # fmt: skip
 VERSIONED = {"versioned", "locked"}
@@ -84,12 +85,13 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return wire.client(app, "rootkey", "rootsecretkey")
 
 
+def _place(args: dict[str, Any]) -> str:
+    return f"{args.get('Bucket', '')}-{str(args.get('Key', ''))[:24]}"
+
+
 def _cases() -> list[Any]:
     return [
-        pytest.param(
-            answer,
-            id=f"{answer['call']}-{answer['args'].get('Bucket', '')}-{str(answer['args'].get('Key', ''))[:24]}-{number}",
-        )
+        pytest.param(answer, id=f"{answer['call']}-{_place(answer['args'])}-{number}")
         for number, answer in enumerate(ANSWERS)
         if answer["call"] in COVERED
     ]
