@@ -9,6 +9,7 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from s3filters.s3.errors import S3Error
+from s3filters.s3.memo import memo
 from s3filters.s3.parameters import bad
 
 _CACHED = 256  # characters; longer queries are mostly signatures, and never come again
@@ -42,7 +43,7 @@ def _utf8(wire: str) -> str:
         raise S3Error("InvalidURI") from error
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
     """Return the bucket before one of the domains in a Host header; None in path style.
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from s3filters.s3 import dates
 from s3filters.s3.errors import S3Error
+from s3filters.s3.memo import memo
 
 _TAG = re.compile(r'(?:^|,)\s*(W/)?(?:"([^"]*)"|([^",\s]+))\s*(?=,|$)')
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def _tags(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return (strong, all) entity tags of a list, without quotes; ``*`` stands for itself."""
     strong, every = set(), set()

@@ -10,6 +10,8 @@ import re
 import time
 from functools import lru_cache
 
+from s3filters.s3.memo import memo
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = {name: number for number, name in enumerate(_MONTHS, 1)}
@@ -45,7 +47,7 @@ def iso_date(epoch_ns: int) -> str:
     return _iso_second(epoch_ns // 1_000_000_000)
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def parse_http_date(text: str) -> int | None:
     """Return whole seconds since 1970 of an HTTP date in any of its forms, None if it is none."""
     for form in _FORMS:

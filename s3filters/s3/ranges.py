@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from s3filters.s3.errors import S3Error
+from s3filters.s3.memo import memo
 
 _FORM = re.compile(r"\s*bytes\s*=\s*(\d{0,30})\s*-\s*(\d{0,30})\s*", re.ASCII | re.IGNORECASE)
 
@@ -48,7 +48,7 @@ class Range:
         return first, last
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def parse(text: str) -> Range | None:
     """Return the range that a Range header asks for, None when it is to be ignored."""
     match = _FORM.fullmatch(text)

@@ -7,9 +7,9 @@ limits".
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from s3filters.s3.errors import S3Error
+from s3filters.s3.memo import memo
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
@@ -35,7 +35,7 @@ _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 _KEPT = re.compile(r"(?:^|/)\.(?:sgwtmp|[^/]*\.sgwtmp\.[0-9]+)(?:/|\Z)")
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def is_bucket_name(name: str) -> bool:
     """True when CreateBucket takes the name."""
     return bool(
@@ -47,7 +47,7 @@ def is_bucket_name(name: str) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
+@memo(1024)
 def may_be_bucket(name: str) -> bool:
     """True when a bucket of that name may exist: today's rules, without the prefixes kept since."""
     return bool(_BUCKET.fullmatch(name) and ".." not in name and not _ADDRESS.fullmatch(name))

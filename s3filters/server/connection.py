@@ -164,6 +164,9 @@ class Connection:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+            if self._input.failure is not None:
+                # It is kept, so what it keeps must go: all frames of the request, buffers and all.
+                self._input.failure.__traceback__ = self._input.failure.__context__ = None
         self._persistent = answer.persistent
         return True
 
