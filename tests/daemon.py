@@ -64,14 +64,18 @@ class Daemon:
                     found.append(int(entry.name))
         return found
 
-    def rss_kib(self) -> int:
-        """Resident memory of the daemon and its workers together, in KiB."""
-        total = 0
+    def memory(self) -> list[int]:
+        """Resident memory in KiB of the daemon and of each worker."""
+        sizes = []
         for pid in self.members():
             with suppress(OSError):
                 status = Path(f"/proc/{pid}/status").read_text()
-                total += int(status.partition("VmRSS:")[2].split()[0])
-        return total
+                sizes.append(int(status.partition("VmRSS:")[2].split()[0]))
+        return sizes
+
+    def rss_kib(self) -> int:
+        """Resident memory of the daemon and its workers together, in KiB."""
+        return sum(self.memory())
 
     def words(self) -> str:
         """All that the daemon has logged."""
