@@ -119,7 +119,8 @@ def parse(data: bytes, root: str) -> Element:
         parser.feed(data)
         element: Element = parser.close()
     except (ParseError, defusedxml.common.DefusedXmlException, ValueError, LookupError) as error:
-        raise S3Error("MalformedXML") from error
+        # The parser's frame keeps the error that keeps the frame, and with it the whole document.
+        raise S3Error("MalformedXML") from error.with_traceback(None)
     if element.tag != root:
         raise S3Error("MalformedXML")
     return element
