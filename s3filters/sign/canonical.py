@@ -9,6 +9,7 @@ which is nearly every request, is recognised by one expression and taken as it i
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from s3filters.sign.request import Request, decoded, environ_key
@@ -19,6 +20,8 @@ _ESCAPE = r"%(?!2[DE]|3\d|4[1-9A-F]|5[\dAF]|6[1-9A-F]|7[\dAE])[\dA-F]{2}"
 _WORD = rf"(?:{_UNRESERVED}++|{_ESCAPE})*+"  # possessive: never tried twice, whatever is sent
 _canonical_path = re.compile(rf"(?:[A-Za-z0-9\-._~/]++|(?!%2F){_ESCAPE})*+", re.ASCII).fullmatch
 _canonical_query = re.compile(rf"{_WORD}={_WORD}(?:&{_WORD}={_WORD})*", re.ASCII).fullmatch
+_HARMLESS, _SHORT = 64, 64  # names that a list remembers, and characters of one
+_UNKNOWN = (("", ""),)
 _blanks = re.compile(r"[ \t]{2,}|\t")
 
 
@@ -67,6 +70,50 @@ def trimmed(value: str) -> str:
     if "  " in value or "\t" in value:
         value = _blanks.sub(" ", value)
     return value.strip(" ")
+
+
+class SignedHeaders:
+    """A SignedHeaders list (lower case), understood once for all requests that have it.
+
+    ``text`` is the list as it was sent, ``names`` the set of its names.
+    """
+
+    __slots__ = ("_form", "_harmless", "_keys", "_values", "names", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.names = frozenset(text.split(";"))
+        self._keys = header_keys(text)
+        self._form = "".join(name.replace("%", "%%") + ":%s\n" for name, _ in self._keys)
+        keys = [key for _, key in self._keys if key is not None]
+        self._values = itemgetter(*keys) if len(keys) == len(self._keys) else None
+        self._harmless: set[str] = set()  # names as they were sent that need not be signed, or are
+
+    def lines(self, request: Request, host: str | None = None) -> str:
+        """Return ``canonical_headers``, at once where no value holds a blank."""
+        if host is None and self._values is not None:
+            try:
+                lines: str = self._form % self._values(request.environ)
+            except KeyError:  # one of them was not sent
+                pass
+            else:
+                if " " not in lines and "\t" not in lines:
+                    return lines
+        return canonical_headers(request, self._keys, host)
+
+    def left_out(self, request: Request) -> list[str]:
+        """Names, in lower case, of the ``x-amz-*`` headers that are sent and not in the list."""
+        harmless = self._harmless
+        for name, _ in request.environ.get("headers_raw", _UNKNOWN):
+            if name not in harmless:
+                break
+        else:
+            return []
+        found = [name for name in request.amz_headers() if name not in self.names]
+        if not found and len(harmless) < _HARMLESS:
+            sent = (name for name, _ in request.environ.get("headers_raw", ()))
+            harmless.update(name for name in sent if len(name) <= _SHORT)
+        return found
 
 
 def canonical_headers(

@@ -10,14 +10,13 @@ most once. The last bytes are handed out only when everything behind them has be
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from s3filters.s3.body import Source
 from s3filters.s3.errors import S3Error
-from s3filters.sign.v4 import mismatch, same
+from s3filters.sign.v4 import mismatch, same, signature
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -58,7 +57,7 @@ class Chain:
 
     def _check(self, kind: str, digests: str, provided: str) -> None:
         text = f"{kind}\n{self._where}{self._previous}\n{digests}"
-        computed = hmac.digest(self._key, text.encode("latin-1"), "sha256").hex()
+        computed = signature(self._key, text)
         if not same(computed, provided):
             raise mismatch(self._access_key, provided, text)
         self._previous = computed

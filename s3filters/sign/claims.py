@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from s3filters.s3.errors import S3Error
-from s3filters.sign.canonical import header_keys
+from s3filters.sign.canonical import SignedHeaders
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 QUERY_WORDS = (
@@ -28,7 +28,6 @@ QUERY_WORDS = (
 _FORM = '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"'
 _TERMINAL = "aws4_request"
 _CACHED = 1024  # characters; a longer header is understood each time rather than kept
-_signature = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
 _day = re.compile(r"\d{8}", re.ASCII).fullmatch
 _names = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*").fullmatch
 
@@ -43,9 +42,7 @@ class Claim:
     date: str  # YYYYMMDD
     region: str
     scope: str  # as signed: date/region/s3/aws4_request
-    signed_headers: str  # as signed
-    keys: tuple[tuple[str, str | None], ...]  # of canonical.header_keys
-    names: frozenset[str]  # of the signed headers, in lower case
+    signed: SignedHeaders
 
 
 def header_malformed(words: str, **detail: Any) -> S3Error:
@@ -77,12 +74,15 @@ def _claim(credential: str, signed_headers: str, malformed: Malformed) -> Claim:
         raise malformed(f'incorrect terminal "{terminal}". This endpoint uses "{_TERMINAL}".')
     if not _names(signed_headers):
         raise malformed("the list of signed headers is mal-formed.")
-    names = frozenset(signed_headers.lower().split(";"))
-    if "host" not in names:
+    signed = _signed_headers(signed_headers.lower())
+    if "host" not in signed.names:
         raise not_signed(["host"])
-    keys = header_keys(signed_headers.lower())
-    scope = f"{date}/{region}/s3/{_TERMINAL}"
-    return Claim(access_key, date, region, scope, signed_headers.lower(), keys, names)
+    return Claim(access_key, date, region, f"{date}/{region}/s3/{_TERMINAL}", signed)
+
+
+@lru_cache(maxsize=512)
+def _signed_headers(text: str) -> SignedHeaders:
+    return SignedHeaders(text)
 
 
 def not_signed(names: list[str]) -> S3Error:
@@ -123,7 +123,7 @@ def of_header(authorization: str) -> tuple[Claim, str]:
     """
     components = authorization[len(ALGORITHM) :]
     before, word, signature = components.rpartition("Signature=")
-    if len(before) <= _CACHED and _signature(signature):
+    if len(signature) == 64 and len(before) <= _CACHED and signature.isalnum():
         return _known(before + word), signature
     return _understood(components)
 

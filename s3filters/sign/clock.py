@@ -12,6 +12,7 @@ from s3filters.s3.dates import parse_http_date
 from s3filters.s3.errors import S3Error
 
 _BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_BASIC_LENGTH = 16
 _LONGEST = 64  # no date is longer; what is longer is not kept in a cache
 # s3cmd and other old clients write UTC as +0000 or UTC.
 _ZONE = re.compile(r" (?:\+0000|-0000|UTC|UT|Z)\Z")
@@ -32,14 +33,14 @@ def _basic(text: str) -> int | None:
 
 def basic(text: str) -> int | None:
     """Return the seconds of ``20130524T000000Z``, None if it is no such date."""
-    return _basic(text) if len(text) == 16 else None
+    return _basic(text) if len(text) == _BASIC_LENGTH else None
 
 
 def any_date(text: str) -> int | None:
     """Return the seconds of a date in ISO 8601's basic form or HTTP's, None if it is none."""
     if len(text) > _LONGEST:
         return None
-    seconds = basic(text)
+    seconds = _basic(text) if len(text) == _BASIC_LENGTH else None
     return seconds if seconds is not None else parse_http_date(_ZONE.sub(" GMT", text))
 
 

@@ -27,12 +27,20 @@ _digits = re.compile(r"\d{1,18}", re.ASCII).fullmatch
 _sha256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII).fullmatch
 
 
-def body_of(environ: dict[str, Any], proof: Proof | None) -> Body:
+def body_of(environ: dict[str, Any], proof: Proof | None) -> Any:
     """Return the body of a request, which proves when it is read what was signed of it.
 
-    Raise InvalidArgument for an ``x-amz-content-sha256`` that says nothing, MissingContentLength
-    for a chunked body that does not say its length.
+    A request that has none, and signed so, keeps its input as it came. Raise InvalidArgument for
+    an ``x-amz-content-sha256`` that says nothing, MissingContentLength for a chunked body that does
+    not say its length.
     """
+    if (
+        proof is not None
+        and proof.payload == EMPTY
+        and "CONTENT_LENGTH" not in environ
+        and "HTTP_TRANSFER_ENCODING" not in environ
+    ):
+        return environ["wsgi.input"]
     if proof is not None and proof.payload is not None:
         payload: str | None = proof.payload
     else:  # nothing was signed of the body, but how it was sent may be said all the same

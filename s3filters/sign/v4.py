@@ -12,13 +12,12 @@ import hmac
 import itertools
 import logging
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from s3filters.s3.errors import S3Error
 from s3filters.sign import claims, clock, hoist
-from s3filters.sign.canonical import canonical_headers, canonical_query_string, canonical_uri
+from s3filters.sign.canonical import canonical_query_string, canonical_uri
 from s3filters.sign.claims import ALGORITHM, Claim, Malformed
 from s3filters.sign.credentials import Credential
 from s3filters.sign.proof import Proof, Rules
@@ -48,20 +47,36 @@ def string_to_sign(timestamp: str, scope: str, canonical_request: str) -> str:
     return f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
 
 
+@lru_cache(maxsize=1024)
+def _padded(key: bytes) -> tuple[Any, Any]:
+    """Return the two hashes of RFC 2104 after the key's pads: half of the work of an HMAC.
+
+    :param key: of at most 64 bytes
+    """
+    block = key.ljust(64, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
+
+
 def signature(key: bytes, text: str) -> str:
-    """Return the signature of a string to sign: 64 hex digits."""
-    return hmac.digest(key, text.encode("latin-1"), "sha256").hex()
+    """Return the signature (HMAC-SHA256) of a string to sign: 64 hex digits."""
+    inner, outer = _padded(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(text.encode("latin-1"))
+    outer.update(inner.digest())
+    return outer.hexdigest()  # type: ignore[no-any-return]
 
 
 def same(computed: str, provided: str) -> bool:
     """Compare two signatures in a time that does not tell where they differ."""
-    return hmac.compare_digest(computed.encode(), provided.encode("latin-1", "replace"))
+    return provided.isascii() and hmac.compare_digest(computed, provided)
 
 
 def verify_header(request: Request, authorization: str, rules: Rules, now: float) -> Proof:
     """Verify a request that carries ``Authorization: AWS4-HMAC-SHA256 …``. Raise S3Error."""
     claim, provided = claims.of_header(authorization)
-    _check_region(request, claim, rules.region, claims.header_malformed)
+    if claim.region != rules.region:
+        _check_region(request, claim, rules.region, claims.header_malformed)
     environ = request.environ
     payload = environ.get("HTTP_X_AMZ_CONTENT_SHA256")
     if payload is None:
@@ -88,7 +103,8 @@ def verify_query(
 ) -> Proof:
     """Verify a presigned URL with these decoded parameters. Raise S3Error."""
     claim, words = claims.of_query(parameters)
-    _check_region(request, claim, rules.region, claims.query_malformed)
+    if claim.region != rules.region:
+        _check_region(request, claim, rules.region, claims.query_malformed)
     timestamp = words["X-Amz-Date"]
     seconds = clock.basic(timestamp)
     if seconds is None:
@@ -109,8 +125,7 @@ def verify_query(
 
 
 def _check_region(request: Request, claim: Claim, region: str, malformed: Malformed) -> None:
-    if claim.region == region:
-        return
+    """Raise the error of a wrong region unless it may be wrong here."""
     # GetBucketLocation is how clients learn the region; S3 answers it at us-east-1 for all of them.
     asks = request.method == "GET" and request.query in ("location", "location=")
     if not (asks and claim.region == "us-east-1"):
@@ -164,48 +179,57 @@ def _check_signature(
     Host, which must always be signed.
     """
     # S3 tolerates x-amz-content-sha256 here: its value is the last line of what is signed.
-    unsigned = [name for name in request.amz_headers() if name not in claim.names]
+    unsigned = claim.signed.left_out(request)
     if unsigned and unsigned != ["x-amz-content-sha256"]:
         raise claims.not_signed([name for name in unsigned if name != "x-amz-content-sha256"])
     if not request.environ.get("HTTP_HOST"):
         raise S3Error("MissingSecurityHeader", MissingHeaderName="host")
     key = signing_key(proof.credential.secret_key, claim.date, claim.region)
-    tried = []
-    for target, host, payload in _readings(request, claim, proof.payload or UNSIGNED, leave_out):
-        headers = canonical_headers(request, claim.keys, host)
-        canonical_request = (
-            f"{request.method}\n{target}\n{headers}\n{claim.signed_headers}\n{payload}"
-        )
-        text = string_to_sign(proof.timestamp, proof.scope, canonical_request)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("canonical request:\n%s\nstring to sign:\n%s", canonical_request, text)
-        if same(signature(key, text), proof.signature):
+    query = request.query and canonical_query_string(request.query, leave_out)
+    target = f"{canonical_uri(request.path)}\n{query}"
+    payload = proof.payload or UNSIGNED
+    text, canonical_request = _to_sign(request, claim, proof, (target, None, payload))
+    if same(signature(key, text), proof.signature):
+        return
+    for reading in _other_readings(request, claim, target, payload, leave_out):
+        if same(signature(key, _to_sign(request, claim, proof, reading)[0]), proof.signature):
             return
-        tried.append((text, canonical_request))
-    raise mismatch(claim.access_key, proof.signature, *tried[0])
+    raise mismatch(claim.access_key, proof.signature, text, canonical_request)
 
 
-def _readings(
-    request: Request, claim: Claim, payload: str, leave_out: str | None
-) -> Iterator[tuple[str, str | None, str]]:
-    """Yield ``(path and query, host, payload)`` in the ways a client may have signed what came.
+Reading = tuple[str, str | None, str]  # path and query, another host than was sent, payload
 
-    It is the first nearly always. But old clients (curl before 8) sign a path and a query as they
-    send them; a library or a proxy may take the scheme's own port from a Host or put it there; and
-    a presigned URL may be used with an ``x-amz-content-sha256`` that its maker did not know of. All
-    of them are signatures over what came, under another spelling.
+
+def _to_sign(request: Request, claim: Claim, proof: Proof, reading: Reading) -> tuple[str, str]:
+    """Return string to sign and canonical request of one reading."""
+    target, host, payload = reading
+    signed = claim.signed
+    lines = signed.lines(request, host)
+    canonical_request = f"{request.method}\n{target}\n{lines}\n{signed.text}\n{payload}"
+    text = string_to_sign(proof.timestamp, proof.scope, canonical_request)
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("canonical request:\n%s\nstring to sign:\n%s", canonical_request, text)
+    return text, canonical_request
+
+
+def _other_readings(
+    request: Request, claim: Claim, target: str, payload: str, leave_out: str | None
+) -> list[Reading]:
+    """Return the other ways in which a client may have signed what came.
+
+    Old clients (curl before 8) sign a path and a query as they send them; a library or a proxy may
+    take the scheme's own port from a Host or put it there; and a presigned URL may be used with an
+    ``x-amz-content-sha256`` that its maker did not know of. All of them are signatures over what
+    came, under another spelling.
     """
-    path, query = request.path, request.query
-    target = f"{canonical_uri(path)}\n{canonical_query_string(query, leave_out)}"
-    yield target, None, payload
-    targets = [target] if leave_out else [target, f"{path}\n{query}"]
+    targets = [target] if leave_out else [target, f"{request.path}\n{request.query}"]
     host = request.header("host") or ""
     match = _default_port(host)
     hosts = [None, match[1]] if match else [None, f"{host}:80", f"{host}:443"]
     payloads = [payload]
-    if "x-amz-content-sha256" not in claim.names and payload != UNSIGNED:
+    if "x-amz-content-sha256" not in claim.signed.names and payload != UNSIGNED:
         payloads.append(UNSIGNED)
-    yield from list(itertools.product(targets, hosts, payloads))[1:]
+    return list(itertools.product(targets, hosts, payloads))[1:]
 
 
 def mismatch(

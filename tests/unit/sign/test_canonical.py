@@ -84,6 +84,40 @@ def test_header_lines_are_trimmed_joined_and_in_the_signed_order():
     )
 
 
+LISTED = [("Host", "a:80"), ("X-Amz-Date", "20130524T000000Z"), ("x-amz-meta-%s", "%d")]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        LISTED,
+        LISTED[:1],
+        [*LISTED, ("host", "b")],
+        [("Host", "a  b "), *LISTED[1:]],
+        [("Host", "a\tb"), *LISTED[1:]],
+    ],
+)
+@pytest.mark.parametrize("listed", ["host", "host;x-amz-date;x-amz-meta-%s", "host;x_y"])
+def test_a_known_list_makes_the_same_lines(listed, sent):
+    request = Request(environ_of("GET", "/", sent))
+    signed = canonical.SignedHeaders(listed)
+    keys = canonical.header_keys(listed)
+    for host in (None, "c"):
+        assert signed.lines(request, host) == canonical.canonical_headers(request, keys, host)
+
+
+def test_an_amz_header_that_is_not_in_the_list_is_told_however_often_it_is_asked():
+    signed = canonical.SignedHeaders("host;x-amz-date")
+    good = Request(environ_of("GET", "/", [("X-Amz-Date", "x"), ("Host", "h"), ("Range", "r")]))
+    bad = Request(environ_of("GET", "/", [("X-AMZ-Date", "x"), ("x-Amz-Acl", "h")]))
+    for _ in range(3):
+        assert signed.left_out(good) == []
+        assert signed.left_out(bad) == ["x-amz-acl"]
+    foreign = dict(bad.environ)
+    del foreign["headers_raw"]
+    assert signed.left_out(Request(foreign)) == ["x-amz-acl"]
+
+
 def test_another_host_can_be_tried():
     request = Request(environ_of("GET", "/", [("Host", "a:80"), ("Range", "x")]))
     keys = canonical.header_keys("host;range")

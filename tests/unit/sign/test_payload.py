@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from s3filters.s3.body import Body
 from s3filters.s3.errors import S3Error
 from s3filters.sign.credentials import Credential
 from s3filters.sign.payload import body_of
@@ -67,11 +68,16 @@ def test_an_empty_body_that_was_signed_as_another_fails_at_once():
 
 
 def test_a_request_that_tells_no_length_has_none():
-    assert body(EMPTY, method="GET").length is None
+    assert body(None, method="GET").length is None
     assert body(EMPTY, [("Content-Length", "0")]).length == 0
     chunked = body(EMPTY, [("Transfer-Encoding", "chunked")], b"hello")
     assert chunked.length is None
     assert refusal(read, chunked).code == "XAmzContentSHA256Mismatch"
+
+
+def test_a_request_without_a_body_that_signed_so_keeps_its_input():
+    assert not isinstance(body(EMPTY, method="GET"), Body)
+    assert isinstance(body("0" * 64, method="GET"), Body)
 
 
 @pytest.mark.parametrize("value", ["-1", "5, 5", "x", "1" * 30, "\xb2"])
