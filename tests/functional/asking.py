@@ -160,7 +160,7 @@ def on_disk(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if name == ".sgwtmp" or name.startswith(".sgwtmp/lock"):
+        if path.name == ".sgwtmp" or (path.parent.name, path.name[:4]) == (".sgwtmp", "lock"):
             continue
         if path.is_symlink():
             found[name] = os.readlink(path)

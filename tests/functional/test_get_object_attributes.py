@@ -1,0 +1,85 @@
+"""GetObjectAttributes: what is asked for, and nothing else."""
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from tests.functional.asking import document, fields, http_date, refusal
+
+ALL = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
+
+
+def asked(s3, key, *names):
+    answer = s3.get_object_attributes(Bucket="box", Key=key, ObjectAttributes=list(names or ALL))
+    return {name: answer[name] for name in ALL if name in answer}
+
+
+def test_all_of_a_plain_object(s3, box, data):
+    made = s3.put_object(Bucket="box", Key="key", Body=data, ChecksumAlgorithm="SHA256")
+    assert asked(s3, "key") == {
+        "ETag": hashlib.md5(data).hexdigest(),
+        "Checksum": {"ChecksumSHA256": made["ChecksumSHA256"], "ChecksumType": "FULL_OBJECT"},
+        "StorageClass": "STANDARD",
+        "ObjectSize": len(data),
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_of_them_comes_alone(s3, box, name):
+    s3.put_object(Bucket="box", Key="key", Body=b"x")
+    assert asked(s3, "key", name).keys() <= {name}
+
+
+def test_an_empty_object_has_size_zero(s3, box):
+    s3.put_object(Bucket="box", Key="key", Body=b"")
+    s3.put_object(Bucket="box", Key="d/")
+    for key in ("key", "d/"):
+        assert asked(s3, key, "ObjectSize") == {"ObjectSize": 0}
+
+
+def test_the_parts_of_an_object_in_parts_are_counted(s3, box):
+    (box / "key").write_bytes(b"onetwothree")
+    os.setxattr(box / "key", "user.etag", b'"0123456789abcdef0123456789abcdef-3"')
+    parts = json.dumps({"uploadId": "u", "parts": [3, 6, 11]})
+    os.setxattr(box / "key", "user.mp-metadata", parts.encode())
+    assert asked(s3, "key", "ObjectParts") == {"ObjectParts": {"TotalPartsCount": 3}}
+
+
+def test_the_answer_has_a_date_and_the_root_that_aws_sends(s3, ask, box):
+    s3.put_object(Bucket="box", Key="key", Body=b"x")
+    headers = {"x-amz-object-attributes": "ETag,ObjectSize"}
+    answer = ask("GET", "/box/key?attributes", headers=headers)
+    assert answer.headers["last-modified"] == http_date((box / "key").stat().st_mtime)
+    assert "etag" not in answer.headers
+    root = document(answer)
+    assert root.tag == "GetObjectAttributesResponse"
+    assert [child.tag for child in root] == ["ETag", "ObjectSize"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-amz-object-attributes": ""}])
+def test_something_must_be_asked_for(s3, ask, box, headers):
+    s3.put_object(Bucket="box", Key="key", Body=b"x")
+    answer = ask("GET", "/box/key?attributes", headers=headers)
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+
+
+def test_what_no_object_has_is_refused(s3, ask, box):
+    s3.put_object(Bucket="box", Key="key", Body=b"x")
+    headers = {"x-amz-object-attributes": "ETag,Colour"}
+    answer = ask("GET", "/box/key?attributes", headers=headers)
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
+def test_what_is_not_there_is_told(s3, ask, box):
+    args = {"Bucket": "box", "Key": "none", "ObjectAttributes": ALL}
+    assert refusal(s3.get_object_attributes, **args) == (404, "NoSuchKey")
+    told = refusal(s3.get_object_attributes, **args | {"Bucket": "none"})
+    assert told == (404, "NoSuchBucket")
+    s3.put_object(Bucket="box", Key="none", Body=b"x")
+    told = refusal(s3.get_object_attributes, **args, VersionId="other")
+    assert told == (404, "NoSuchVersion")
+    headers = {"x-amz-object-attributes": "ETag"}
+    answer = ask("GET", "/box/gone?attributes", headers=headers)
+    assert fields(answer)["Key"] == "gone"
