@@ -53,7 +53,7 @@ _READ = (  # mostly absent, so they have no defaults and cost nothing
 _CHECKSUM_MODE = Param(
     "x-amz-checksum-mode",
     "ChecksumMode",
-    p.word_of("ENABLED", message="Unsupported checksum mode"),
+    p.checksum_mode,
     p.ABSENT,
 )
 _TYPE = Param(

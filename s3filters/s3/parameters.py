@@ -100,6 +100,13 @@ def word_of(*words: str, message: str) -> Callable[[str, str], str]:
     return parse
 
 
+def checksum_mode(word: str, value: str) -> str:
+    """ENABLED, in any case: the AWS SDK for C++ writes it in lower case."""
+    if value.upper() != "ENABLED":
+        raise bad(word, value, "Unsupported checksum mode")
+    return "ENABLED"
+
+
 def encoding(word: str, value: str) -> str | None:
     """``url``, or nothing."""
     if value not in ("url", ""):

@@ -67,10 +67,9 @@ class Toll:
 
 
 def spoken(reply: bytes) -> bool:
-    """An S3 error, or the HTTP layer's words about what is not HTTP, which end the connection."""
-    head = reply.partition(b"\r\n\r\n")[0]
-    not_http = b"Content-Type: text/plain" in head and b"Connection: close" in head
-    return b"<Code>" in reply or not_http
+    """An S3 error with its request id, also where the server itself refuses what is not HTTP."""
+    head = reply.partition(b"\r\n\r\n")[0].lower()
+    return b"<Code>" in reply and b"x-amz-request-id: " in head
 
 
 @pytest.fixture(scope="module")
