@@ -32,10 +32,23 @@ def app(make_app):
     return make_app()
 
 
+@pytest.fixture(scope="session")
+def one_client():
+    """A boto3 client, which takes longer to make than most tests to run, and where it sends."""
+    apps = []
+    made = wire.client(
+        lambda environ, start: apps[-1](environ, start), daemon.ACCESS_KEY, daemon.SECRET_KEY
+    )
+    return made, apps
+
+
 @pytest.fixture
-def s3(app):
+def s3(app, one_client):
     """A boto3 client whose requests go to the pipeline without a socket."""
-    return wire.client(app, daemon.ACCESS_KEY, daemon.SECRET_KEY)
+    made, apps = one_client
+    apps[:] = [app]
+    yield made
+    apps.clear()
 
 
 @pytest.fixture
