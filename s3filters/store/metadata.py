@@ -20,6 +20,7 @@ import hashlib
 import json
 import mimetypes
 import os
+import re
 import stat
 import zlib
 from collections.abc import Mapping
@@ -66,6 +67,10 @@ _ALGORITHMS = (
     "XXHASH3",
     "XXHASH128",
 )
+_KINDS = ("FULL_OBJECT", "COMPOSITE")
+# What may stand in a header: other programs write attributes too.
+_WORD = re.compile(rb'"?([!#-~]{1,256})"?').fullmatch
+_BASE64 = re.compile(r"[0-9A-Za-z+/=-]+").fullmatch
 _MAX_PARTS_JSON = 1 << 20  # bytes of mp-metadata unpacked: 10,000 parts need about 150,000
 _ROOMY = 64  # free blocks that say: it is not the disk that is full, it is the inode
 
@@ -86,6 +91,7 @@ class Record:
     ``etag`` is hex or hex-N without quotes; ``headers`` and ``user`` map lower-case names to text;
     ``parts`` holds the cumulative sizes of a multipart object; ``tags`` is how many there are.
     ``touched``: edited behind the gateway, so etag is derived and there are no checksums.
+    ``answered`` is for whoever reads objects to keep what follows from all the rest.
     """
 
     size: int
@@ -102,6 +108,7 @@ class Record:
     tags: int = 0
     is_directory: bool = False
     touched: bool = False
+    answered: Any = field(default=None, init=False, compare=False, repr=False)  # kept by readers
 
 
 @dataclass(slots=True)
@@ -138,7 +145,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
     raw = _attributes(target) if isinstance(target, int) else _attributes_at(target)
     if "user.delete-marker" in raw or (is_directory and "user.etag" not in raw):
         return None
-    etag = raw.get("user.etag", b"").decode("latin-1").strip('"')
+    etag = _word(raw.get("user.etag"))
     size = 0 if is_directory else found.st_size
     seal = raw.get(SEAL)
     touched = seal is not None and not is_directory and seal != b"%d %d" % (size, found.st_mtime_ns)
@@ -160,7 +167,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
         headers=_headers(raw, guess_type(name) if foreign else DEFAULT_TYPE),
         user=_user(raw),
         checksums=checksums,
-        storage_class=raw[STORAGE_CLASS].decode("latin-1") if STORAGE_CLASS in raw else "STANDARD",
+        storage_class=_word(raw.get(STORAGE_CLASS)) or "STANDARD",
         parts=parts,
         tags=len(tags_in(raw.get("user.X-Amz-Tagging"))),
         is_directory=is_directory,
@@ -251,19 +258,24 @@ def _user(raw: Mapping[str, bytes]) -> dict[str, str]:
     return legacy or _NO_USER
 
 
+def _word(value: bytes | None) -> str:
+    """Return an attribute of one printable word without its quotes, empty for anything else."""
+    match = _WORD(value) if value else None
+    return match[1].decode() if match else ""
+
+
 def _checksums(value: bytes | None) -> Checksums | None:
     loaded = _json(value) if value else None
     if not loaded:
         return None
-    algorithm, stored = loaded.get("Algorithm"), loaded.get(loaded.get("Algorithm") or "")
-    if not isinstance(algorithm, str) or not isinstance(stored, str):
+    algorithm, kind = loaded.get("Algorithm"), loaded.get("Type") or "FULL_OBJECT"
+    if algorithm not in _ALGORITHMS or kind not in _KINDS:
         return None
-    return Checksums(_known_word(algorithm), loaded.get("Type") or "FULL_OBJECT", stored)
-
-
-def _known_word(word: str) -> str:
-    """Return the one text that all records share for an algorithm."""
-    return _ALGORITHMS[_ALGORITHMS.index(word)] if word in _ALGORITHMS else word
+    stored = loaded.get(algorithm)
+    if not isinstance(stored, str) or not _BASE64(stored):
+        return None
+    # Of equal texts the one that all records share.
+    return Checksums(_ALGORITHMS[_ALGORITHMS.index(algorithm)], _KINDS[_KINDS.index(kind)], stored)
 
 
 def _parts(value: bytes | None, size: int) -> tuple[int, ...]:
@@ -278,7 +290,7 @@ def _parts(value: bytes | None, size: int) -> tuple[int, ...]:
     loaded = (_json(value) or {}).get("parts")
     if not isinstance(loaded, list) or not loaded or loaded[-1] != size:
         return ()
-    rising = all(isinstance(n, int) for n in loaded) and loaded == sorted(loaded)
+    rising = all(type(n) is int and n >= 0 for n in loaded) and loaded == sorted(loaded)
     return tuple(loaded) if rising else ()
 
 

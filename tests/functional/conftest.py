@@ -36,10 +36,11 @@ def app(make_app):
 def one_client():
     """A boto3 client, which takes longer to make than most tests to run, and where it sends."""
     apps = []
-    made = wire.client(
-        lambda environ, start: apps[-1](environ, start), daemon.ACCESS_KEY, daemon.SECRET_KEY
-    )
-    return made, apps
+
+    def latest(environ, start_response):
+        return apps[-1](environ, start_response)
+
+    return wire.client(latest, daemon.ACCESS_KEY, daemon.SECRET_KEY), apps
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Files and folders that other programs made, edited or put in the way."""
 
 import os
+import re
 import socket
 
 import pytest
@@ -221,3 +222,87 @@ def test_what_is_neither_file_nor_folder_is_no_object(s3, ask, special, data, na
 def test_a_link_to_a_fifo_is_no_object(ask, special):
     (special / "link").symlink_to("fifo")
     assert ask("GET", "/box/link").status == 404
+
+
+# --- attributes -------------------------------------------------------------------------------
+
+LINES = b"a\r\nSet-Cookie: b"
+STRANGE = {
+    "etag": [b'"' + LINES + b'"', b"\xff\xfe", b"", b'""', b'a"b', b"x" * 300],
+    "s3filters.storage-class": [LINES, b"", b"\xff"],
+    "s3filters.seal": [LINES, b"", b"1 2 3"],
+    "checksums": [
+        b"[]",
+        b"\xff",
+        b'{"Algorithm":"CRC32\\r\\nSet-Cookie: b","CRC32\\r\\nSet-Cookie: b":"AAAAAA=="}',
+        b'{"Algorithm":"CRC32","Type":"a\\r\\nb","CRC32":"AAAAAA=="}',
+        b'{"Algorithm":"CRC32","CRC32":"AAAA\\r\\nSet-Cookie: b"}',
+        b'{"Algorithm":["CRC32"],"CRC32":"AAAAAA=="}',
+        b'{"Algorithm":"CRC32","Type":["FULL_OBJECT"],"CRC32":"AAAAAA=="}',
+        b'{"Algorithm":"CRC32","CRC32":3}',
+        b'{"Algorithm":"Type","Type":"FULL_OBJECT"}',
+    ],
+    "metadata": [b"\xff", b"[]", b'{"a":{"b":1},"c":null}', b'{"a b":"1","":"2"}'],
+    "X-Amz-Meta.a b": [LINES],
+    "content-type": [LINES, b"\xff\xfe", b""],
+    "expires": [LINES],
+    "X-Amz-Tagging": [b"[1]", b"\xff", b'{"a":{"b":1}}'],
+    "mp-metadata": [
+        b"\x1f\x8bbroken",
+        b'{"parts":[-1,1]}',
+        b'{"parts":[true]}',
+        b'{"parts":["1"]}',
+        b'{"parts":[1,0,1]}',
+        b'{"parts":[0.5,1]}',
+        b'{"parts":{}}',
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param(name, value, id=f"{name}-{number}")
+        for name, values in STRANGE.items()
+        for number, value in enumerate(values)
+    ],
+)
+def test_strange_attributes_neither_break_nor_forge_an_answer(ask, box, name, value):
+    (box / "key").write_bytes(b"x")
+    os.setxattr(box / "key", "user.etag", b'"abc"')
+    os.setxattr(box / "key", f"user.{name}", value)
+    mode = {"x-amz-checksum-mode": "ENABLED"}
+    every = {"x-amz-object-attributes": "ETag,Checksum,ObjectParts,StorageClass,ObjectSize"}
+    source = {"x-amz-copy-source": "box/key"}
+    for method, target, headers in (
+        ("GET", "/box/key", mode),
+        ("HEAD", "/box/key", mode),
+        ("GET", "/box/key?partNumber=1", mode),
+        ("GET", "/box/key?attributes", every),
+        ("GET", "/box?list-type=2", {}),
+        ("PUT", "/box/copy", source),
+        ("GET", "/box/copy", mode),
+        ("PUT", "/box/copy", source | {"x-amz-metadata-directive": "REPLACE"}),
+    ):
+        answer = ask(method, target, headers=headers)
+        assert answer.status in (200, 206), (method, target)
+        for header, text in answer.headers.items():
+            assert re.fullmatch(r"[a-z0-9-]+", header)
+            assert re.fullmatch(r"[ -~\x80-\xff]*", text)
+        assert answer.headers.get("etag") != '""'
+    assert ask("GET", "/box/key").body == b"x"
+
+
+@pytest.mark.parametrize("when", [0, -1, -(10**9), 2**31, 2**33, 10**10])
+def test_any_time_that_a_file_can_have_can_be_told(ask, box, when):
+    (box / "key").write_bytes(b"x")
+    os.utime(box / "key", (when, when))
+    condition = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    for target, headers in (
+        ("/box/key", {}),
+        ("/box/key", condition),
+        ("/box?list-type=2", {}),
+        ("/box/key?attributes", {"x-amz-object-attributes": "ETag"}),
+    ):
+        assert ask("GET", target, headers=headers).status in (200, 412)
+    assert ask("PUT", "/box/copy", headers={"x-amz-copy-source": "box/key"}).status == 200
