@@ -2,7 +2,8 @@
 
 A filter names the S3 operations that it touches in two tables: ``gates`` look, may refuse or change
 the Call, and let it through; ``answers`` reply. One object serves all requests of a worker, so it
-holds nothing that belongs to one.
+holds nothing that belongs to one. A filter that has nothing for an operation is passed by: the one
+before it calls the next that has.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Filter:
         self._gates = {name: getattr(self, method) for name, method in self.gates.items()}
         self._answers = {name: getattr(self, method) for name, method in self.answers.items()}
         self._every = self._gates.pop("*", None)
+        self._below: dict[str, App] = {}  # operation -> the next app that has something for it
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Gate, then answer or pass on. An S3Error becomes the reply."""
@@ -40,7 +42,22 @@ class Filter:
             if gate is not None:
                 gate(call)
             answer = self._answers.get(call.operation)
-            app = self.app if answer is None else answer(call)
+            app: App
+            if answer is not None:
+                app = answer(call)
+            else:
+                app = self._below.get(call.operation) or self._find_below(call.operation)
         except S3Error as error:
             app = error.bare()
         return app(environ, start_response)
+
+    def has(self, operation: str) -> bool:
+        """Whether the filter has anything to do with an operation; override it with ``__call__``."""
+        return bool(self._every or operation in self._gates or operation in self._answers)
+
+    def _find_below(self, operation: str) -> App:
+        app = self.app
+        while isinstance(app, Filter) and not app.has(operation):
+            app = app.app
+        self._below[operation] = app
+        return app

@@ -188,24 +188,37 @@ def answer_headers(call: Call, record: Record, *, whole: bool) -> list[tuple[str
 
     :param whole: all bytes are in it, so that the object's checksum is that of the body
     """
-    headers = [
-        ("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
-        ("ETag", f'"{record.etag}"'),
-        ("Accept-Ranges", "bytes"),
-    ]
+    stored: list[tuple[str, str]] | None = record.answered
+    if stored is None:
+        stored = record.answered = _stored_headers(record, record.headers)
     params = call.params
-    standard = record.headers
-    for override, name in OVERRIDES.items():
-        if params.get(override):
-            standard = {**standard, name: params[override]}
-    headers += object_headers.answered(standard, record.user)
-    if record.storage_class != "STANDARD":
-        headers.append(("x-amz-storage-class", record.storage_class))
-    if record.tags:
-        headers.append(("x-amz-tagging-count", str(record.tags)))
+    if not params:
+        return stored.copy()
+    overridden = {name: params[word] for word, name in OVERRIDES.items() if params.get(word)}
+    if overridden:
+        stored = _stored_headers(record, record.headers | overridden)
+    headers = stored.copy()
     if whole and params.get("ChecksumMode") == "ENABLED" and record.checksums:
         headers.append(
             (f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value)
         )
         headers.append(("x-amz-checksum-type", record.checksums.type))
+    return headers
+
+
+def _stored_headers(record: Record, standard: dict[str, str]) -> list[tuple[str, str]]:
+    """What a record says in any answer, made once for as long as it is known.
+
+    :param standard: its headers, or what the request has instead of them
+    """
+    headers = [
+        ("Last-Modified", dates.http_date(record.mtime_ns // 1_000_000_000)),
+        ("ETag", f'"{record.etag}"'),
+        ("Accept-Ranges", "bytes"),
+        *object_headers.answered(standard, record.user),
+    ]
+    if record.storage_class != "STANDARD":
+        headers.append(("x-amz-storage-class", record.storage_class))
+    if record.tags:
+        headers.append(("x-amz-tagging-count", str(record.tags)))
     return headers

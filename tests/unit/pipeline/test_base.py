@@ -54,3 +54,23 @@ def test_a_star_gates_every_operation():
 
 def test_a_request_without_a_call_is_not_ours():
     assert Example(below)({"REQUEST_METHOD": "GET"}, lambda *answer: None) == [b"below"]
+
+
+def test_a_filter_that_has_nothing_for_an_operation_is_passed_by():
+    asked = []
+
+    class Quiet(Filter):
+        gates: ClassVar = {"GetObject": "note"}
+
+        def note(self, call):
+            asked.append(call.operation)
+
+        def __call__(self, environ, start_response):
+            asked.append("called")
+            return super().__call__(environ, start_response)
+
+    chain = Example(Quiet(below))
+    for operation in ("HeadObject", "GetObject", "HeadObject"):
+        call = Call(operation, "bucket", "key")
+        assert chain({"REQUEST_METHOD": "GET", KEY: call}, lambda *answer: None) == [b"below"]
+    assert asked == ["called", "GetObject"]
