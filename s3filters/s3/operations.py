@@ -117,7 +117,7 @@ ROWS: tuple[Row, ...] = (
     Row("GetObjectAttributes", "GET", OBJECT, "s3:GetObject", ("attributes",), headers=(
         Param("x-amz-object-attributes", "ObjectAttributes", p.attributes),
         Param("x-amz-max-parts", "MaxParts", p.page, rules.PAGE_KEYS),
-        Param("x-amz-part-number-marker", "PartNumberMarker", p.whole(0, p.INT), 0)), check=_asks_attributes),
+        Param("x-amz-part-number-marker", "PartNumberMarker", p.whole(0, p.INT), 0)), conditions=READ, check=_asks_attributes),
     Row("RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",)),
     Row("GetObjectTorrent", "GET", OBJECT, "s3:GetObject", ("torrent",)),
     Row("SelectObjectContent", "POST", OBJECT, "s3:GetObject", ("select", "select-type"), body=DOCUMENT),

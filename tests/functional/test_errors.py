@@ -1,12 +1,13 @@
 """Errors: S3's document, its fields, ids on every answer, and every operation by its name."""
 
+import os
 import re
 
 import pytest
 
 from s3filters.s3.errors import CODES
 from s3filters.s3.operations import ROWS
-from tests.functional.asking import Asker, document, fields, on_disk
+from tests.functional.asking import LARGE, Asker, document, fields, on_disk
 
 BUILT = {
     "ListBuckets", "CreateBucket", "HeadBucket", "DeleteBucket", "GetBucketLocation",
@@ -222,3 +223,36 @@ def test_a_refused_request_does_not_send_its_body(app, ask, box):
     assert ask("PUT", "/box/d/", b"x", **large).code == "DirectoryObjectContainsData"
     cold = {"x-amz-storage-class": "GLACIER"}
     assert ask("PUT", "/box/key", b"x", cold, environ=silent).code == "InvalidStorageClass"
+
+
+# --- what is left behind -----------------------------------------------------------------------
+
+
+def test_no_answer_leaves_a_file_open(ask, box):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    def everything():
+        ask("PUT", "/box/a/key", LARGE)
+        ask("PUT", "/box/a/key", LARGE, {"Content-MD5": "A" * 22 + "=="})
+        ask("PUT", "/box/a/key", b"x", {"If-None-Match": "*"})
+        ask("PUT", "/box/a", LARGE)
+        ask("PUT", "/box/d/", length=0)
+        for headers in ({}, {"Range": "bytes=1-2"}, {"Range": "bytes=99999999-"},
+                        {"If-Match": "x"}, {"If-None-Match": "*"}):  # fmt: skip
+            for method in ("GET", "HEAD"):
+                ask(method, "/box/a/key", headers=headers)
+        for source in ("box/a/key", "box/d/", "box/none", "box/a"):
+            for key in ("copy", "a", "d/", "a/key/x"):
+                ask("PUT", f"/box/{key}", headers={"x-amz-copy-source": source})
+        for key in ("a/key", "d/", "copy", "none", "a"):
+            ask("DELETE", f"/box/{key}", headers={"If-Match": "x"})
+            ask("DELETE", f"/box/{key}")
+        for query in ("", "list-type=2", "versions", "location", "acl", "list-type=2&delimiter=/"):
+            ask("GET", f"/box?{query}")
+
+    everything()
+    before = descriptors()
+    for _ in range(3):
+        everything()
+    assert descriptors() <= before

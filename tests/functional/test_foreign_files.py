@@ -306,3 +306,16 @@ def test_any_time_that_a_file_can_have_can_be_told(ask, box, when):
     ):
         assert ask("GET", target, headers=headers).status in (200, 412)
     assert ask("PUT", "/box/copy", headers={"x-amz-copy-source": "box/key"}).status == 200
+
+
+def test_a_small_file_cut_short_while_it_is_read_is_no_answer(s3, ask, box, monkeypatch):
+    s3.put_object(Bucket="box", Key="key", Body=SMALL)
+
+    def cut(*_):
+        raise BlockingIOError  # as if nothing were in memory: it is read again, and has changed
+
+    real = os.pread
+    monkeypatch.setattr(os, "preadv", cut)
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: real(fd, count - 1, at))
+    answer = ask("GET", "/box/key")
+    assert (answer.status, answer.code) == (500, "InternalError")

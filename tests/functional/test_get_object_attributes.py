@@ -83,3 +83,15 @@ def test_what_is_not_there_is_told(s3, ask, box):
     headers = {"x-amz-object-attributes": "ETag"}
     answer = ask("GET", "/box/gone?attributes", headers=headers)
     assert fields(answer)["Key"] == "gone"
+
+
+def test_conditions_are_those_of_get(s3, ask, box):
+    etag = s3.put_object(Bucket="box", Key="key", Body=b"x")["ETag"]
+    for header, value, status in (
+        ("If-Match", etag, 200),
+        ("If-Match", '"other"', 412),
+        ("If-None-Match", etag, 304),
+        ("If-None-Match", '"other"', 200),
+    ):
+        headers = {"x-amz-object-attributes": "ETag", header: value}
+        assert ask("GET", "/box/key?attributes", headers=headers).status == status

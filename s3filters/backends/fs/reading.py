@@ -128,7 +128,10 @@ class Reading(Part):
                     return bytes(buffer)
             except (BlockingIOError, OSError):
                 pass  # not in the cache, or a file system without RWF_NOWAIT: the next line waits
-        return self.offload.run(os.pread, fd, count, offset)  # type: ignore[no-any-return]
+        data: bytes = self.offload.run(os.pread, fd, count, offset)
+        if len(data) != count:
+            raise S3Error("InternalError", "The object became shorter while it was read.")
+        return data
 
     def _open(self, call: Call) -> Opened:
         return self._quickly(self.store.open, call)  # type: ignore[no-any-return]
