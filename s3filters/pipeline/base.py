@@ -52,7 +52,7 @@ class Filter:
         return app(environ, start_response)
 
     def has(self, operation: str) -> bool:
-        """Whether the filter has anything to do with an operation; override it with ``__call__``."""
+        """Whether the filter has anything to do with an operation; overridden with ``__call__``."""
         return bool(self._every or operation in self._gates or operation in self._answers)
 
     def _find_below(self, operation: str) -> App:
