@@ -368,8 +368,10 @@ def encode(attributes: Attributes, seal: os.stat_result | None) -> list[tuple[st
 
 def record_of(attributes: Attributes, found: os.stat_result) -> Record:
     """Return the record that reading the file would give now that the attributes are written."""
-    headers = {name: text for name, text in attributes.headers.items() if text}
-    headers.setdefault("content-type", DEFAULT_TYPE)
+    headers = attributes.headers
+    if not isinstance(headers, dict) or "content-type" not in headers or "" in headers.values():
+        headers = {name: text for name, text in headers.items() if text}
+        headers.setdefault("content-type", DEFAULT_TYPE)
     is_directory = stat.S_ISDIR(found.st_mode)
     return Record(
         size=0 if is_directory else found.st_size,
@@ -379,7 +381,7 @@ def record_of(attributes: Attributes, found: os.stat_result) -> Record:
         ctime_ns=found.st_ctime_ns,
         etag=attributes.etag,
         headers=headers,
-        user=dict(attributes.user),
+        user=dict(attributes.user) if attributes.user else _NO_USER,
         checksums=attributes.checksums,
         storage_class=attributes.storage_class,
         parts=attributes.parts,

@@ -136,7 +136,7 @@ def _delete_in(
     if found is None or not _is_there(tree, directory, last, found, name[1]):
         return False
     target = b"/proc/self/fd/%d/%b" % (directory, last)
-    promises.check(tree.root.fd, name[0].encode(), target)
+    promises.check(tree.root.fd, b"/".join(map(str.encode, name)), target, directory)
     if stat.S_ISDIR(found.st_mode):
         _remove_directory(directory, last)
     else:

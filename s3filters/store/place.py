@@ -71,7 +71,9 @@ class Draft:
     MethodNotAllowed, SlowDown, InternalError).
     """
 
-    __slots__ = ("_hidden", "_name", "_tree", "_way", "bucket", "fd", "key", "path", "size")
+    __slots__ = (
+        "_hidden", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path", "size",
+    )  # fmt: skip
 
     def __init__(self, tree: Tree, bucket: str, key: str, *, brief: bool = False) -> None:
         """Open the file.
@@ -86,6 +88,7 @@ class Draft:
         self._hidden = -1  # descriptor of .sgwtmp, once it is needed
         self._name = ""  # our name in there, once we have one
         self._way: Way | None = None
+        self._replaces = False  # the name was taken a moment ago: linking first would be in vain
         try:
             self._open(brief)
         except BaseException as error:
@@ -188,6 +191,9 @@ class Draft:
                     self._refuse_directory(directory, last)
                 self._open_nameless(directory)
                 if brief and not missing:
+                    self._replaces = os.access(
+                        last, os.F_OK, dir_fd=directory, follow_symlinks=False
+                    )
                     self._way, directory = Way(directory), -1
                 break
             except FileNotFoundError:
@@ -284,7 +290,7 @@ class Draft:
         self, directory: int, last: bytes, only_if_absent: bool, check: Check | None
     ) -> bool:
         """Make the name; True when it is a new one. Raise FileNotFoundError: no such directory."""
-        if check is None and self._link(directory, last):
+        if check is None and not self._replaces and self._link(directory, last):
             return True
         with locks.hold(self._tree.root, self.path):
             for _ in range(_ATTEMPTS):
@@ -326,7 +332,7 @@ class Draft:
 
     def _check_promises(self, directory: int, last: bytes) -> None:
         target = b"/proc/self/fd/%d/%b" % (directory, last)
-        promises.check(self._tree.root.fd, self.path, target)
+        promises.check(self._tree.root.fd, self.path, target, directory)
 
     def _link(self, directory: int, last: bytes) -> bool:
         """Make the name with link(2); False when it is taken."""

@@ -36,16 +36,21 @@ _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 Target = int | bytes  # a descriptor, or a path whose last component is not followed
 
 
-def check(root: int, path: bytes, target: Target) -> None:
+def check(root: int, path: bytes, target: Target, above: int = -1) -> None:
     """Let an object that is there be replaced or deleted, or say why not.
 
     :param root: descriptor of the storage root
     :param path: the object's under the root
     :param target: the object
+    :param above: descriptor of the directory that it is in, where there is one: often the bucket
 
     Raise AccessDenied, NotImplemented, OSError.
     """
-    bucket = b"/proc/self/fd/%d/%b" % (root, path.partition(b"/")[0])
+    bucket: Target
+    if above >= 0 and path.count(b"/") == 1:
+        bucket = above
+    else:
+        bucket = b"/proc/self/fd/%d/%b" % (root, path.partition(b"/")[0])
     promised = _OF_BUCKETS.intersection(_names(bucket, follow=True))
     own = _OF_OBJECTS.intersection(_names(target))
     if not promised and not own:
@@ -83,7 +88,7 @@ def _value(target: Target, name: str) -> bytes | None:
 
 
 def _retained_until(
-    bucket: bytes, promised: frozenset[str], target: Target, own: frozenset[str]
+    bucket: Target, promised: frozenset[str], target: Target, own: frozenset[str]
 ) -> datetime | None:
     if _RETENTION in own:
         return _date(_json(_value(target, _RETENTION)).get("RetainUntilDate"))
