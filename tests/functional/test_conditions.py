@@ -1,10 +1,13 @@
 """If-Match and its kin: AWS's answers, and the precedence of RFC 9110, section 13.2.2."""
 
+import hashlib
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.functional.asking import LARGE, body_of, fields, http_date, on_disk, refusal
+from tests.functional.asking import LARGE, Asker, body_of, fields, http_date, on_disk, refusal
 
 
 class Made:
@@ -248,3 +251,70 @@ def test_another_condition_of_a_deletion_is_not_implemented(ask, made, box, head
     answer = ask("DELETE", "/box/key", headers={header: "*"})
     assert (answer.status, answer.code) == (501, "NotImplemented")
     assert (box / "key").exists()
+
+
+# --- at the same time --------------------------------------------------------------------------
+
+
+def at_once(app, calls):
+    """Run calls, each with an asker of its own, in as many threads at one moment."""
+    start = threading.Barrier(len(calls))
+
+    def run(call):
+        start.wait()
+        return call(Asker(app))
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_exactly_one_of_many_wins_and_its_bytes_are_stored(s3, app, box, data, header):
+    for number in range(8):
+        key = f"{number}/key"
+        value = "*"
+        if header == "If-Match":
+            value = s3.put_object(Bucket="box", Key=key, Body=b"old")["ETag"]
+        bodies = [b"%d" % n + data for n in range(6)]
+        calls = [
+            lambda ask, body=body, key=key, value=value: ask(
+                "PUT", f"/box/{key}", body, {header: value}
+            )
+            for body in bodies
+        ]
+        statuses = [answer.status for answer in at_once(app, calls)]
+        assert sorted(statuses) == [200, 412, 412, 412, 412, 412]
+        assert body_of(s3, key) == bodies[statuses.index(200)]
+
+
+def test_puts_of_one_key_at_once_leave_one_of_them_whole(s3, app, box, data):
+    for _ in range(5):
+        bodies = [b"%d" % n + data for n in range(6)]
+        calls = [
+            lambda ask, body=body: ask(
+                "PUT", "/box/key", body, {"x-amz-meta-first": body[:1].decode()}
+            )
+            for body in bodies
+        ]
+        assert {answer.status for answer in at_once(app, calls)} == {200}
+        answer = s3.get_object(Bucket="box", Key="key", ChecksumMode="ENABLED")
+        stored = answer["Body"].read()
+        assert stored in bodies
+        assert answer["Metadata"] == {"first": stored[:1].decode()}
+        assert answer["ETag"] == f'"{hashlib.md5(stored).hexdigest()}"'
+
+
+def test_puts_and_deletions_at_once_leave_nothing_half(s3, app, box):
+    calls = [
+        lambda ask, key=f"a/b/{n % 3}": [
+            answer.status
+            for _ in range(10)
+            for answer in (ask("PUT", f"/box/{key}", b"x"), ask("DELETE", f"/box/{key}"))
+        ]
+        for n in range(6)
+    ]
+    for statuses in at_once(app, calls):
+        assert set(statuses) == {200, 204}
+    for number in range(3):
+        s3.delete_object(Bucket="box", Key=f"a/b/{number}")
+    assert on_disk(box) == {}
