@@ -50,7 +50,7 @@ class Options:
     connections: int = option(
         4096, whole(1, 1_000_000), "Connections of a worker at once; one green thread each."
     )
-    threads: int = option(8, whole(1, 256), "Real threads of a worker, for work that may block.")
+    threads: int = option(24, whole(1, 256), "Real threads of a worker, for work that may block.")
     certificate: str = option("", text, "PEM file with the certificate chain; makes it TLS.")
     key: str = option("", text, "PEM file with the private key; empty: it is in the certificate's.")
     request_line_limit: int = option(16384, whole(64, 60000), "Bytes of a request line.")
