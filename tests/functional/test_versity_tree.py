@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,9 @@ import botocore.exceptions
 import pytest
 from paste.deploy import loadapp
 
-from tests import wire
+from tests import versity, wire
 
-DATA = Path(__file__).parents[1] / "data" / "versity-tree"
-ANSWERS = json.loads((DATA / "answers.json").read_text())["calls"]
+ANSWERS = json.loads((versity.DATA / "answers.json").read_text())["calls"]
 COVERED = {
     "list_buckets", "list_objects", "list_objects_v2", "list_object_versions",
     "get_bucket_location", "get_bucket_versioning",
@@ -44,33 +41,16 @@ DIFFERENT = {
 }
 
 
-def _unpack(target: Path) -> Path:
-    """Unpack the tree with its extended attributes, which tar keeps in PAX headers."""
-    with tarfile.open(DATA / "tree.tar.xz") as archive:
-        archive.extractall(target, filter="fully_trusted")
-        for member in archive.getmembers():
-            for name, value in member.pax_headers.items():
-                if name.startswith("SCHILY.xattr."):
-                    os.setxattr(
-                        target / member.name,
-                        name.removeprefix("SCHILY.xattr."),
-                        value.encode("utf-8", "surrogateescape"),
-                    )
-        for member in reversed(archive.getmembers()):
-            os.utime(target / member.name, (member.mtime, member.mtime))
-    return target / "root"
-
-
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Any:
     base = tmp_path_factory.mktemp("versity")
-    root = _unpack(base)
+    root = versity.unpack(base)
     credentials = base / "credentials.jsonl"
     credentials.write_text(
         json.dumps(
             {
-                "access_key": "rootkey",
-                "secret_key": "rootsecretkey",
+                "access_key": versity.ACCESS_KEY,
+                "secret_key": versity.SECRET_KEY,
                 "created_at": 0,
                 "enabled": True,
             }
@@ -82,7 +62,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Any:
         f"config:{ini}",
         global_conf={"root": str(root), "credentials": str(credentials), "durability": "none"},
     )
-    return wire.client(app, "rootkey", "rootsecretkey")
+    return wire.client(app, versity.ACCESS_KEY, versity.SECRET_KEY)
 
 
 def _place(args: dict[str, Any]) -> str:
