@@ -72,7 +72,7 @@ def test_server_flags_stand_above_the_ini(served, tmp_path):
     path = tmp_path / "my.ini"
     text = serve.Configuration(None, {}).path.read_text()
     path.write_text(
-        text.replace("#workers = 0", "workers = 3").replace("#threads = 8", "threads=5")
+        text.replace("#workers = 0", "workers = 3").replace("#threads = 24", "threads=5")
     )
     assert main.main(["serve", "--conf", str(path), "--workers", "2", "--listen", "[::1]:0"]) == 0
     (_, options) = served[0]
