@@ -20,7 +20,6 @@ from s3filters.store.tree import Tree
 
 # On a directory object that was there before it became one: it stays when the object is deleted.
 FOUND = "user.s3filters.found"
-_ATTEMPTS = 64
 
 
 class Opened:
@@ -232,7 +231,7 @@ def put_directory(
     """
     path = paths.path_of(bucket, key)
     try:
-        for _ in range(_ATTEMPTS):
+        for _ in parents.attempts():
             way = parents.open_way(tree.root, path)
             try:
                 record = _mark_directory(tree, way, path, attributes, check)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from s3filters.store import hidden, locks
@@ -18,7 +20,9 @@ from s3filters.store.beneath import DIRECTORY, Root
 from s3filters.store.errors import ObjectParentIsFile, SlowDown, StoreError
 
 MADE = "user.s3filters.made"
-_ATTEMPTS = 64  # parents pruned by others while we make them
+_ATTEMPTS = 64  # of which the first few follow at once, and the last waits 6 ms for its turn
+_AT_ONCE = 3
+_PAUSE_S = 1e-4
 
 
 @dataclass(slots=True)
@@ -44,13 +48,25 @@ class Way:
         os.fsync(self.fd)
 
 
+def attempts() -> Iterator[None]:
+    """Yield as often as it is worth to try again what pruning has spoilt, at growing intervals.
+
+    A directory that rmdir(2) is removing can be opened, and not be used, until that call returns;
+    whoever made it may have to wait for a processor before it does.
+    """
+    for number in range(_ATTEMPTS):
+        if number > _AT_ONCE:
+            time.sleep(number * _PAUSE_S)
+        yield
+
+
 def open_way(root: Root, path: bytes) -> Way:
     """Open the directory ``path`` (``bucket/…``), making what is missing below the bucket.
 
     Raise ObjectParentIsFile when something on the way is no directory, OSError: ENOENT when the
     bucket is not there.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in attempts():
         fd, missing = open_deepest(root, path)
         if not missing:
             return Way(fd)

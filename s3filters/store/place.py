@@ -57,7 +57,7 @@ PREFIX = "put."  # hidden names of files on their way: put.<16 hex digits>
 _NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NAMED = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL = "The name is taken by something that is neither a file nor a directory."
-_ATTEMPTS = 64  # parents pruned, or names made and taken away, between two of our steps
+_ATTEMPTS = 64  # names made and taken away between two of our steps
 _COPY_BLOCK = 1 << 20  # bytes; where the kernel cannot copy by itself
 # What copy_file_range says where it cannot do it (copy_file_range(2), and what FUSE answers).
 _CANNOT_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.ETXTBSY)
@@ -184,7 +184,7 @@ class Draft:
 
     def _open(self, brief: bool) -> None:
         above, _, last = self.path.rpartition(b"/")
-        for _ in range(_ATTEMPTS):
+        for _ in parents.attempts():
             directory, missing = parents.open_deepest(self._tree.root, above)
             try:
                 if not missing and not brief:
@@ -269,7 +269,7 @@ class Draft:
 
     def _publish(self, only_if_absent: bool, check: Check | None) -> None:
         above, _, last = self.path.rpartition(b"/")
-        for _ in range(_ATTEMPTS):
+        for _ in parents.attempts():
             way, self._way = self._way or parents.open_way(self._tree.root, above), None
             self._step("parents")
             try:

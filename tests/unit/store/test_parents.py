@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from s3filters.store import parents
+from s3filters.store import parents, place
 from s3filters.store.beneath import Root
 from s3filters.store.errors import ObjectParentIsFile, SlowDown
 
@@ -134,3 +134,28 @@ def test_a_missing_bucket_is_not_made(root, tmp_path):
     with pytest.raises(FileNotFoundError):
         parents.open_way(root, b"none/a")
     assert os.listdir(tmp_path) == ["box"]
+
+
+def test_the_first_attempts_follow_at_once_and_later_ones_wait(monkeypatch):
+    waited = []
+    monkeypatch.setattr(parents.time, "sleep", waited.append)
+    count = sum(1 for _ in parents.attempts())
+    assert count == 64
+    assert len(waited) == 60
+    assert waited == sorted(waited)
+    assert 0.1 < sum(waited) < 0.5
+
+
+def test_a_parent_that_is_being_removed_for_a_while_does_not_fail_a_put(box, monkeypatch):
+    """rmdir(2) of another has begun and not returned: the directory is found and is dead."""
+    real, failures = place.Draft._open_nameless, []
+
+    def dead(draft, directory):
+        if len(failures) < 20:
+            failures.append(directory)
+            raise FileNotFoundError
+        real(draft, directory)
+
+    monkeypatch.setattr(place.Draft, "_open_nameless", dead)
+    box.put("a/b")
+    assert box.get("a/b") == b"hello"
