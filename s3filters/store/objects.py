@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from s3filters.store import errors, locks, metadata, parents, paths, promises
+from s3filters.store import errors, freeing, locks, metadata, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.place import Check
@@ -139,7 +139,8 @@ def _delete_in(
     if stat.S_ISDIR(found.st_mode):
         _remove_directory(directory, last)
     else:
-        os.unlink(last, dir_fd=directory)
+        with freeing.later(directory, last):
+            os.unlink(last, dir_fd=directory)
     _step(tree, "removed")
     return True
 

@@ -44,7 +44,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-from s3filters.store import errors, hidden, locks, metadata, parents, paths, promises
+from s3filters.store import errors, freeing, hidden, locks, metadata, parents, paths, promises
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
@@ -357,7 +357,8 @@ class Draft:
                 self._link_as(self._hide(), name)
                 self._name = name
                 self._step("hidden")
-            os.rename(self._name, last, src_dir_fd=self._hidden, dst_dir_fd=directory)
+            with freeing.later(directory, last):
+                os.rename(self._name, last, src_dir_fd=self._hidden, dst_dir_fd=directory)
         except OSError as error:
             if error.errno != errno.EXDEV or self._name:
                 raise
@@ -371,7 +372,8 @@ class Draft:
         self._link_as(directory, name)
         self._step("hidden")
         try:
-            os.rename(name, last, src_dir_fd=directory, dst_dir_fd=directory)
+            with freeing.later(directory, last):
+                os.rename(name, last, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             os.unlink(name, dir_fd=directory)
             raise

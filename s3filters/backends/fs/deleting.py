@@ -19,7 +19,7 @@ class Deleting(Part):
         """Delete an object; one that is not there answers 204 too, unless If-Match asked for it."""
         only_null_version(call)
         self.expect_owner(call)
-        self.offload.run(self.store.delete, call.bucket, call.key, write_check(call))
+        self.change(self.store.delete, call.bucket, call.key, write_check(call))
         return Reply(204)
 
     def delete_objects(self, call: Call) -> Reply:

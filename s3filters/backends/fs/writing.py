@@ -65,8 +65,8 @@ class Writing(Part):
 
     def _put_small(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         data = body.read(SMALL)
-        verb = self.store.put_small
-        args = (
+        return self.change(
+            self.store.put_small,
             call.bucket,
             call.key,
             data,
@@ -74,9 +74,6 @@ class Writing(Part):
             only_if_absent,
             write_check(call),
         )
-        if self.store.local and self.store.durability == "none":
-            return verb(*args)  # a few cached system calls: cheaper than the hand-over
-        return self.offload.run(verb, *args)  # type: ignore[no-any-return]
 
     def _put_stream(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         draft = self.offload.run(self.store.draft, call.bucket, call.key)

@@ -81,7 +81,9 @@ def test_a_port_in_use_is_one_clear_line(listening):
         listening(f"127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("address", ["no.such.host.invalid:80", "127.0.0.1:99999", "unix:/proc/no/s"])
+@pytest.mark.parametrize(
+    "address", ["no.such.host.invalid:80", "127.0.0.1:99999", "unix:/proc/no/s"]
+)
 def test_an_address_that_cannot_be_is_one_clear_line(address, listening):
     with pytest.raises(ListenError, match=r"^cannot listen on .*: .+"):
         listening(address)
