@@ -50,7 +50,12 @@ class Stream:
         self.deadline = math.inf
 
     def receive(self, view: memoryview, timeout: float) -> int:
-        """Fill some of the view; 0 when the peer has ended. Raise TimeoutError or OSError."""
+        """Fill some of the view; 0 when the peer has ended. Raise TimeoutError or OSError.
+
+        Nobody else runs between the filling and the return: the view may be one that all share.
+        """
+        if self._burst > BURST:
+            self._take_turns()
         while True:
             if self._readable:
                 try:
@@ -60,7 +65,7 @@ class Stream:
                 else:
                     # Less than asked for: nothing is left; the next byte makes a new edge.
                     self._readable = count == len(view) or self._hung_up or not count
-                    self._spend(count)
+                    self._burst += count
                     return count
             self._wait(READABLE, timeout)
 
@@ -133,8 +138,11 @@ class Stream:
     def _spend(self, count: int) -> None:
         self._burst += count
         if self._burst > BURST:
-            self._burst = 0
-            self._hub.pause()
+            self._take_turns()
+
+    def _take_turns(self) -> None:
+        self._burst = 0
+        self._hub.pause()
 
     def spend(self, count: int) -> None:
         """Count bytes that went another way towards this stream's turn."""
@@ -191,8 +199,10 @@ class TlsStream(Stream):
 
     def receive(self, view: memoryview, timeout: float) -> int:
         """As a plain stream."""
+        if self._burst > BURST:
+            self._take_turns()
         count: int = self._retry(self.sock.recv_into, (view,), monotonic() + timeout)
-        self._spend(count)
+        self._burst += count
         return count
 
     def send(self, data: bytes | memoryview, timeout: float, flags: int = 0) -> None:

@@ -27,7 +27,8 @@ class Deleting(Part):
         self.expect_owner(call)
         self.offload.run(self.store.bucket, call.bucket)
         assert call.body is not None
-        document = documents.parse_delete(call.body.read(rules.DELETE_XML_BYTES))
+        data = call.body.read(rules.DELETE_XML_BYTES)
+        document = self.offload.run(documents.parse_delete, data)  # up to 2 MiB of XML
         outcomes = self.offload.run(self._delete_each, call, document.objects)
         deleted = (
             []
