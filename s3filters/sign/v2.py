@@ -50,8 +50,9 @@ def canonicalized_resource(path: str, query: str, bucket: str | None) -> str:
     :param bucket: the one that the Host names, None where the path does
     """
     resource = f"/{bucket}{path}" if bucket is not None else path
-    words = [part.split("=", 1) for part in query.split("&")]
-    signed = [[word[0], *map(decoded, word[1:])] for word in words if word[0] in SUB_RESOURCES]
+    # Decoded before it is looked up, as the routing does: %61cl is the sub-resource acl.
+    words = [[decoded(text) for text in part.split("=", 1)] for part in query.split("&")]
+    signed = [word for word in words if word[0] in SUB_RESOURCES]
     signed.sort(key=lambda word: word[0])
     return resource + ("?" if signed else "") + "&".join(map("=".join, signed))
 

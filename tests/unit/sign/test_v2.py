@@ -67,6 +67,27 @@ def test_a_sub_resource_is_part_of_what_is_signed(word):
     assert refusal(environ).code == "SignatureDoesNotMatch"
 
 
+@pytest.mark.parametrize("kind", ["v2", "v2 query"])
+@pytest.mark.parametrize(
+    "word",
+    ["response%2Dcontent-type=text/html", "%76ersions", "%64elete", "upload%49d=1", "%61cl="],
+)
+def test_an_encoded_sub_resource_cannot_be_added_to_what_was_signed(kind, word):
+    environ = signed(kind)
+    query = environ.get("QUERY_STRING", "")
+    environ["QUERY_STRING"] = f"{query}&{word}" if query else word
+    assert refusal(environ).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("kind", ["v2", "v2 query"])
+def test_an_encoded_name_is_signed_as_the_sub_resource_that_it_is(kind):
+    environ = signed(kind, "GET", "/bucket/key?response-content-type=text%2Fhtml&versionId=1")
+    query = environ["QUERY_STRING"]
+    environ["QUERY_STRING"] = query.replace("response-", "r%65sponse%2D").replace("nId", "n%49d")
+    assert environ["QUERY_STRING"] != query
+    assert check(environ)
+
+
 def test_words_that_name_no_sub_resource_are_not_signed():
     assert check(signed("v2") | {"QUERY_STRING": "prefix=a&list-type=2&attributes"})
 
