@@ -18,6 +18,12 @@ when it is read again, and from then on its names are those that were read and t
 kernel reports. Its ctime still has to agree: a ctime that moves without a report means reading
 again.
 
+*Names that move.* On btrfs and tmpfs a rename over a name gives it another place in the directory,
+perhaps behind the one that a reading has come to, which then misses it. So a reading of more than
+one getdents(2) during which the directory changed, or may have, is done again under a watch, whose
+reports complete it. Without a watch (network, or no more of them) it is done ``_SCANS`` times in
+all and a name seen in any is taken: whoever lists looks at each name anyway.
+
 *Memory.* The names of the directories listed last are kept, within a budget. A directory larger
 than the whole budget is kept as a window, and read again when a page leaves the window.
 """
@@ -30,8 +36,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
+from s3filters.store import scan
 from s3filters.store.errors import WouldBlock
-from s3filters.store.scan import Names, Scan
+from s3filters.store.scan import Names
 from s3filters.store.watch import Watched, Watcher
 
 BUDGET = 32 << 20  # bytes of names that a process keeps, unless told otherwise
@@ -39,6 +46,7 @@ _LARGE = 256 << 10  # st_size from which on one directory at a time is read
 _WORTH_WATCHING = 64 << 10  # bytes of names; reading fewer again is cheaper
 _MOST_CHANGES = 8192  # names that a watch collects before the directory is read again
 _MOST_BUSY = 1024
+_SCANS = 3  # readings of a directory that changes all the time and cannot be watched
 
 _TICK_NS = 20_000_000  # no kernel's clock for timestamps ticks slower (CONFIG_HZ=100: 10 ms)
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds (FAT: two)
@@ -64,22 +72,33 @@ class _Held:
         watched = self.watched
         if watched is None:
             return stamp == self._stamp
+        seen = self._seen
+        if not self.hears(watched):
+            return False
+        if self._seen == seen:
+            if stamp != self._stamp and not self._ahead:
+                return False  # it changed and no event came: not as it should be
+            self._ahead = False
+        self._stamp = stamp
+        return True
+
+    def hears(self, watched: Watched) -> bool:
+        """Take in what the watch has reported; False when it cannot have reported all."""
         if watched.lost or len(watched.changes) > _MOST_CHANGES:
             return False
         if watched.count != self._seen:
             self.names = self._base.changed(watched.changes)
             self._seen, self._ahead = watched.count, True
-        elif stamp != self._stamp and not self._ahead:
-            return False  # it changed and no event came: not as it should be
-        else:
-            self._ahead = False
-        self._stamp = stamp
         return True
 
     def end(self, watcher: Watcher) -> None:
         """Give up the watch."""
         if self.watched is not None:
             watcher.end(self.watched)
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ctime_ns, found.st_mtime_ns
 
 
 class NameCache:
@@ -108,7 +127,7 @@ class NameCache:
                 return None
             if held.watched is not None:
                 self._watcher.drain()
-            if not held.holds((found.st_ctime_ns, found.st_mtime_ns)):
+            if not held.holds(_stamp(found)):
                 self._note_change(key, held.names)
                 self._drop(key)
                 return None
@@ -156,11 +175,23 @@ class NameCache:
             self._watcher.close()
 
     def _scan(self, fd: int, start: str) -> Names:
-        watched = self._watch(fd)
+        """Read the directory, again when a name may have moved past the reading."""
+        scanned = []
+        for number in range(_SCANS):
+            names, whole = self._scan_once(fd, start, self._watch(fd, again=number > 0))
+            if whole:
+                return names
+            scanned.append(names)
+        return scan.joined(scanned)
+
+    def _scan_once(self, fd: int, start: str, watched: Watched | None) -> tuple[Names, bool]:
+        """Return the names, and whether none that was there all the time can be missing."""
         now = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         found = os.fstat(fd)
+        reading = scan.Scan(fd, start, self.budget)
         try:
-            names = Scan(fd, start, self.budget).read()
+            names = reading.read()
+            quiet = _stamp(os.fstat(fd)) == _stamp(found)
         except OSError:
             if watched is not None:
                 with self._lock:
@@ -168,20 +199,40 @@ class NameCache:
             raise
         key = (found.st_dev, found.st_ino)
         with self._lock:
-            if watched is not None or self._is_past(found.st_ctime_ns, now):
-                stamp = (found.st_ctime_ns, found.st_mtime_ns)
-                self._keep(key, _Held(stamp, names, watched))
+            if watched is not None:
+                return self._merged(key, _Held(_stamp(found), names, watched), watched)
+            past = self._is_past(found.st_ctime_ns, now)
+            if past and quiet:
+                self._keep(key, _Held(_stamp(found), names, None))
             else:
                 self._note_change(key, names)
-        return names
+        return names, reading.pieces <= 1 or (quiet and (past or not self._local))
 
-    def _watch(self, fd: int) -> Watched | None:
+    def _merged(self, key: tuple[int, int], held: _Held, watched: Watched) -> tuple[Names, bool]:
+        """Add what was heard during the reading; False when something was not heard."""
+        self._watcher.drain()
+        whole = held.hears(watched)
+        if whole and held.names.size >= _WORTH_WATCHING:
+            self._keep(key, held)
+        else:
+            self._watcher.end(watched)
+        return held.names, whole
+
+    def _watch(self, fd: int, *, again: bool) -> Watched | None:
         """Begin to watch a directory that would else be read again and again."""
+        if not self._local:
+            return None
         found = os.fstat(fd)
         with self._lock:
-            if (found.st_dev, found.st_ino) in self._busy:
-                return self._watcher.begin(fd)
-        return None
+            if not again and (found.st_dev, found.st_ino) not in self._busy:
+                return None
+            watched = self._watcher.begin(fd)
+            if watched is None and again:
+                oldest = next((key for key, held in self._held.items() if held.watched), None)
+                if oldest is not None:
+                    self._drop(oldest)
+                    watched = self._watcher.begin(fd)
+            return watched
 
     def _note_change(self, key: tuple[int, int], names: Names) -> None:
         if self._local and names.size >= _WORTH_WATCHING:

@@ -54,7 +54,7 @@ class Names:
     that ``gone`` has are not there, whatever the runs say.
     """
 
-    __slots__ = ("_gone", "_runs", "high", "low", "size")
+    __slots__ = ("gone", "high", "low", "runs", "size")
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class Names:
         high: str | None = None,
         gone: frozenset[str] = frozenset(),
     ) -> None:
-        self._runs = runs
-        self._gone = gone
+        self.runs = runs
+        self.gone = gone
         self.low = low
         self.high = high
         self.size = sum(len(block) + 48 for run in runs for block in run) + 256  # bytes of memory
@@ -76,10 +76,10 @@ class Names:
     def since(self, start: str) -> Iterator[str]:
         """Yield names from ``start`` (inclusive) in order, each once, directories with ``/``."""
         key = start.encode("utf-8", "surrogatepass")
-        found = [_run_since(run, key, start) for run in self._runs]
-        if len(found) == 1 and self.high is None and not self._gone:
+        found = [_run_since(run, key, start) for run in self.runs]
+        if len(found) == 1 and self.high is None and not self.gone:
             return found[0]
-        return _distinct(heapq.merge(*found), self.high, self._gone)
+        return _distinct(heapq.merge(*found), self.high, self.gone)
 
     def changed(self, changes: dict[str, bool]) -> Names:
         """Return the names after the changes: name -> whether it is there now."""
@@ -88,8 +88,16 @@ class Names:
         }
         added = sorted(name for name, there in known.items() if there)
         gone = frozenset(name for name, there in known.items() if not there)
-        runs = [*self._runs, _blocks(added, "utf-8")] if added else self._runs
+        runs = [*self.runs, _blocks(added, "utf-8")] if added else self.runs
         return Names(runs, self.low, self.high, gone)
+
+
+def joined(several: list[Names]) -> Names:
+    """Return what any of several readings of a directory has, where all of them are complete."""
+    runs = [run for names in several for run in names.runs]
+    gone = frozenset.intersection(*(names.gone for names in several))
+    highs = [names.high for names in several if names.high is not None]
+    return Names(runs, max(names.low for names in several), min(highs, default=None), gone)
 
 
 def _blocks(names: list[str], encoding: str) -> list[bytes]:
@@ -140,11 +148,13 @@ class Scan:
         self._runs: list[list[bytes]] = []
         self._pending: list[str] = []
         self._bytes = 0
+        self.pieces = 0  # calls of getdents(2) that gave names; each by itself is of one moment
 
     def read(self) -> Names:
         """Read the whole directory. Raise OSError."""
         os.lseek(self._fd, 0, os.SEEK_SET)
         for text in _pieces(self._fd, _PIECES[0]):
+            self.pieces += 1
             self._pending += self.wanted(_RECORDS(text))
             if len(self._pending) >= _RUN:
                 self._flush()

@@ -332,3 +332,62 @@ def test_directories_elsewhere_are_not_watched(folder, monkeypatch):
         folder.make(f"n{n}")
         assert folder.now() == there(folder)
     assert not folder.cache._watcher._watched
+
+
+# Names that move ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(folder, monkeypatch):
+    """A directory in which k50 is replaced, and then missed, in as many readings as it is told."""
+    monkeypatch.setattr(scan, "_PIECES", (256, 256))
+    folder.make(*(f"k{n:02}" for n in range(60)))
+    time.sleep(0.045)
+    wanted, left = scan.Scan.wanted, [0]
+
+    def miss(self, records):
+        found = wanted(self, records)
+        if "k50" in found and left[0]:
+            left[0] -= 1
+            folder.make("new")
+            os.rename(folder.path / "new", folder.path / "k50")
+            found = [name for name in found if name not in ("k50", "new")]
+        return found
+
+    monkeypatch.setattr(scan.Scan, "wanted", miss)
+    return lambda times: left.__setitem__(0, times)
+
+
+def test_a_name_that_moves_in_every_reading_is_not_missed(folder, moving):
+    moving(99)
+    assert folder.now() == [f"k{n:02}" for n in range(60)]
+
+
+def test_a_name_that_moves_is_not_missed_where_no_watch_is_to_be_had(folder, moving, monkeypatch):
+    monkeypatch.setattr(watch.Watcher, "begin", lambda self, fd: None)
+    moving(2)
+    assert folder.now() == [f"k{n:02}" for n in range(60)]
+
+
+def test_a_name_that_moves_on_a_network_file_system_is_not_missed(folder, moving):
+    moving(1)
+    assert folder.now(cache=NameCache(local=False)) == [f"k{n:02}" for n in range(60)]
+
+
+def test_a_directory_that_one_call_reads_is_read_once(folder, moving, monkeypatch):
+    monkeypatch.setattr(scan, "_PIECES", (32 << 10, 256 << 10))
+    moving(1)
+    assert "k50" not in folder.now()
+
+
+def test_the_oldest_watch_makes_room_for_a_directory_that_changes_while_it_is_read(
+    folder, moving, tmp_path_factory, monkeypatch
+):
+    monkeypatch.setattr(watch, "_MOST", 1)
+    monkeypatch.setattr(names, "_WORTH_WATCHING", 0)
+    moving(99)
+    folder.now()
+    other = Folder(tmp_path_factory.mktemp("other"))
+    other.make(*(f"o{n:02}" for n in range(60)))
+    assert other.now(cache=folder.cache) == [f"o{n:02}" for n in range(60)]
+    assert folder.now() == [f"k{n:02}" for n in range(60)]
