@@ -10,8 +10,10 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from s3filters.commands import keys
 from s3filters.commands.errors import CommandError
 from s3filters.commands.ini import shared
 from s3filters.sign import keyfile
@@ -50,6 +52,7 @@ def declare(commands: Any) -> None:
 
 def add(arguments: argparse.Namespace) -> int:
     """Add a given pair."""
+    keys.check(Path(arguments.credentials).expanduser())
     print("Adding new credential...")
     try:
         entry = keyfile.add(
@@ -69,6 +72,7 @@ def add(arguments: argparse.Namespace) -> int:
 
 def generate(arguments: argparse.Namespace) -> int:
     """Add a random pair and show it."""
+    keys.check(Path(arguments.credentials).expanduser())
     print("Generating new random credential...")
     try:
         entry = keyfile.generate(arguments.credentials, arguments.description)

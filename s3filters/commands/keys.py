@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3filters.commands.errors import CommandError
+from s3filters.commands.errors import CommandError, UsageError
 from s3filters.sign import credentials, keyfile
+from s3filters.sign.keyfile import NotCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,26 @@ class Signer:
 
     access_key: str
     secret_words: str
+
+
+def check(path: Path, to_be_made: Path | None = None) -> None:
+    """Raise CommandError when a credentials file cannot be used; change nothing.
+
+    A folder that is not there is mostly a slip of the keyboard, and keys would end up in it.
+
+    :param to_be_made: a folder that will be made, with its parents, before the file is
+    """
+    folder = path.resolve().parent
+    if not os.path.lexists(folder) and not (
+        to_be_made is not None and to_be_made.resolve().is_relative_to(folder)
+    ):
+        raise UsageError(f"credentials {path}: there is no folder {folder}")
+    try:
+        keyfile.check(str(path))
+    except NotCredentials as error:
+        raise UsageError(f"credentials {path}: {error}") from error
+    except OSError as error:
+        raise CommandError(f"credentials {path}: {error.strerror}") from error
 
 
 def provide(path: Path) -> Signer:

@@ -115,9 +115,12 @@ def _prepare(configuration: Configuration) -> keys.Signer | None:
     """Make what a first start lacks; return who may sign, None when nobody has to."""
     root = Path(configuration.value("root"))
     credentials = Path(configuration.value("credentials")).expanduser()
+    signed = configuration.uses("sigauth")
     refuse_visible(credentials, root)
+    if signed:
+        keys.check(credentials, to_be_made=root)
     make_root(root)
-    return keys.provide(credentials) if configuration.uses("sigauth") else None
+    return keys.provide(credentials) if signed else None
 
 
 def _server_options(server: Any, flags: Mapping[str, str]) -> Options:

@@ -1,8 +1,10 @@
 """The credential file: JSON lines of ``access_key secret_key created_at enabled description``.
 
 Curvine's gateway reads and writes the same lines. Blank lines are skipped; a bad line is warned
-about by its number, never by its text, and skipped. Whoever changes the file holds its lock, and
-puts a whole new file with mode 0600 in its place, so that a reader sees the old one or the new one.
+about by its number, never by its text, once for each state of the file, and skipped. A file that
+has lines and no entry is something else, so nothing is added to it. Whoever changes the file holds
+its lock, and puts a whole new file with mode 0600 in its place, so that a reader sees the old one
+or the new one.
 """
 
 from __future__ import annotations
@@ -27,8 +29,19 @@ _access_key = re.compile(r"[!-+\-.0-~]{16,32}", re.ASCII).fullmatch  # no blank,
 _secret_key = re.compile(r"[!-~]{16,64}", re.ASCII).fullmatch
 
 
+# realpath -> the state of the file whose bad lines were told. Workers inherit it from the master.
+_told: dict[str, tuple[int, ...]] = {}
+
+
 class KeyFileError(ValueError):
     """A key pair that cannot be stored; the message says why."""
+
+
+class NotCredentials(ValueError):
+    """A file of something else; the message says so."""
+
+    def __init__(self) -> None:
+        super().__init__("not one of its lines is a credential; is this the right file?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +93,56 @@ def parse(text: str) -> Entry:
     return Entry(**known)
 
 
-def entries(lines: Iterable[str], name: str) -> Iterator[Entry]:
-    """Yield the entries of lines; warn about each bad one.
-
-    :param name: of the file, for the warnings
-    """
+def entries(lines: Iterable[str]) -> Iterator[Entry | str]:
+    """Yield the entry of each line that is not blank; of a bad one its number and what is wrong."""
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
             yield parse(text)
         except ValueError as error:
-            log.warning("%s line %d is skipped: %s", name, number, error)
+            yield f"line {number} is skipped: {error}"
 
 
 def read(path: str) -> list[Entry]:
     """Return every entry of the file in its order, none when there is no file. Raise OSError."""
+    found, state = _read(path)
+    bad = [line for line in found if isinstance(line, str)]
+    name = os.path.realpath(os.path.expanduser(path))
+    if bad and _told.get(name) != state:
+        _told[name] = state
+        for words in bad:
+            log.warning("%s %s", path, words)
+    return [line for line in found if isinstance(line, Entry)]
+
+
+def check(path: str) -> None:
+    """Raise NotCredentials when the file has lines and no entry, OSError when it cannot be read."""
+    _refuse_foreign(_read(path)[0])
+
+
+def _read(path: str) -> tuple[list[Entry | str], tuple[int, ...]]:
+    """Return what the lines say, and what changes when the file does."""
     try:
         with open(os.path.expanduser(path), encoding="utf-8", errors="replace") as file:
-            return list(entries(file, path))
+            now = os.fstat(file.fileno())
+            state = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns
+            return list(entries(file)), state
     except FileNotFoundError:
-        return []
+        return [], ()
+
+
+def _refuse_foreign(lines: list[Entry | str]) -> None:
+    if lines and not any(isinstance(line, Entry) for line in lines):
+        raise NotCredentials
 
 
 def add(path: str, access_key: str, secret_key: str, description: str | None = None) -> Entry:
-    """Append a key pair, making file and folder when absent; it is on stable storage afterwards.
+    """Append a key pair, making the file when absent; it is on stable storage afterwards.
 
     Raise KeyFileError for a key of a wrong length (16-32 and 16-64) or with characters that a
-    signature cannot carry, OSError when the file cannot be changed.
+    signature cannot carry, NotCredentials for a file of something else, OSError when the file
+    cannot be changed or its folder is not there.
     """
     if not _access_key(access_key):
         raise KeyFileError("Invalid access key length. Should be 16-32 characters, without / or ,")
@@ -115,8 +150,8 @@ def add(path: str, access_key: str, secret_key: str, description: str | None = N
         raise KeyFileError("Invalid secret key length. Should be 16-64 characters.")
     entry = Entry(access_key, secret_key, int(time.time()), True, description)
     path = os.path.realpath(os.path.expanduser(path))
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with _locked(path) as old:
+        _refuse_foreign(list(entries(old.decode("utf-8", "replace").splitlines())))
         text = old.decode("utf-8", "surrogateescape")
         if text and not text.endswith("\n"):
             text += "\n"

@@ -12,7 +12,7 @@ ACCESS, SECRET = "AKIATESTCREDENTIAL00", "a-secret-of-the-test"
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "folder" / "credentials.jsonl"
+    return tmp_path / "credentials.jsonl"
 
 
 @pytest.fixture
@@ -50,6 +50,27 @@ def test_add_refuses_keys_of_a_wrong_length(run, path, access, secret, said):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("add", "--access-key", ACCESS, "--secret-key", SECRET), ("generate",)]
+)
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(run, path, words):
+    path.write_text("[default]\nregion = x\n")
+    path.chmod(0o640)
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"s3filters: credentials {path}: not one of its lines is a credential")
+    assert err.count("\n") == 1
+    assert path.read_text() == "[default]\nregion = x\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path, capsys):
+    path = tmp_path / "fodler" / "credentials.jsonl"
+    assert main.main(["credential", "generate", "--credentials", str(path)]) == 2
+    assert f"there is no folder {path.parent}" in capsys.readouterr().err
+    assert not path.parent.exists()
+
+
 def test_generate_shows_the_pair_that_it_keeps(run, path):
     code, out, _ = run("generate")
     entry = json.loads(path.read_text())
@@ -73,7 +94,7 @@ def test_list_hides_secrets_unless_asked(run):
 
 
 def test_a_file_that_cannot_be_made_is_one_line(run, path):
-    path.parent.parent.joinpath("folder").write_text("")
+    path.mkdir()
     code, _, err = run("generate")
     assert code == 1
     assert err.startswith(f"s3filters: credentials {path}: ")

@@ -108,16 +108,34 @@ def test_an_ini_that_breaks_before_a_reload_is_told_in_one_line(served, tmp_path
         (["--root", "file/below"], 1, "root {here}/file/below: Not a directory"),
         (["--root", "r", "--credentials", "r/b/keys"], 2, "in a bucket of {here}/r"),
         (["--credentials", "file/keys"], 1, "credentials {here}/file/keys: Not a directory"),
+        (["--credentials", "none/keys"], 2, "keys: there is no folder {here}/none"),
+        (["--credentials", "other"], 2, "{here}/other: not one of its lines is a credential"),
         (["--access-log", "file/log"], 2, "[DEFAULT] access_log"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_an_exit_code(served, tmp_path, capsys, words, code, said):
     (tmp_path / "file").touch()
+    (tmp_path / "other").write_text("a line\n")
     assert main.main(["serve", *words]) == code
     err = capsys.readouterr().err
     assert said.format(here=tmp_path) in err
     assert err.startswith("s3filters: ")
     assert err.count("\n") == 1
+
+
+def test_a_credentials_file_of_something_else_stays_as_it_is_and_no_root_is_made(served, tmp_path):
+    path = tmp_path / "notes"
+    path.write_text("a line\n")
+    path.chmod(0o644)
+    assert main.main(["serve", "--credentials", "notes", "--root", "r"]) == 2
+    assert path.read_text() == "a line\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert not (tmp_path / "r").exists()
+
+
+def test_credentials_may_stand_beside_a_root_that_is_made(served, tmp_path):
+    assert main.main(["serve", "--root", "l/root", "--credentials", "l/keys"]) == 0
+    assert (tmp_path / "l" / "keys").exists()
 
 
 def test_an_address_in_use_is_one_line_and_exit_code_1(served, monkeypatch, capsys):

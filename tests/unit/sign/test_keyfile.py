@@ -54,6 +54,39 @@ def test_a_bad_line_is_warned_about_by_its_number_and_skipped(tmp_path, caplog, 
     assert "not-json" not in caplog.text
 
 
+def test_a_bad_line_is_told_once_for_each_state_of_the_file(tmp_path, caplog):
+    path = tmp_path / "keys"
+    path.write_text(f"{line()}\nbad\n")
+    keyfile.read(str(path))
+    keyfile.read(str(path))
+    assert len(caplog.records) == 1
+    path.write_text(f"{line()}\nstill bad\n")
+    keyfile.read(str(path))
+    assert len(caplog.records) == 2
+
+
+def test_nothing_is_added_to_a_file_of_something_else(tmp_path):
+    path = tmp_path / "shell.rc"
+    path.write_text("alias ll='ls -l'\n\nset -o vi\n")
+    path.chmod(0o644)
+    for change in (
+        lambda: keyfile.add(str(path), ACCESS, SECRET),
+        lambda: keyfile.check(str(path)),
+    ):
+        with pytest.raises(keyfile.NotCredentials, match="not one of its lines"):
+            change()
+    assert path.read_text() == "alias ll='ls -l'\n\nset -o vi\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert os.listdir(tmp_path) == ["shell.rc"]
+
+
+def test_a_pair_is_added_to_a_file_of_blank_lines(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("\n \n")
+    keyfile.add(str(path), ACCESS, SECRET)
+    assert [entry.access_key for entry in keyfile.read(str(path))] == [ACCESS]
+
+
 def test_a_file_that_is_not_there_holds_no_keys(tmp_path):
     assert keyfile.read(str(tmp_path / "none")) == []
 
@@ -74,15 +107,14 @@ def test_a_key_is_added_behind_what_is_there(tmp_path):
     assert isinstance(values["created_at"], int)
 
 
-def test_a_file_is_made_for_its_owner_alone_with_its_folder(tmp_path):
-    path = tmp_path / "new" / "folder" / "keys"
+def test_a_file_is_made_for_its_owner_alone(tmp_path):
+    path = tmp_path / "keys"
     old = os.umask(0)
     try:
         keyfile.add(str(path), ACCESS, SECRET)
     finally:
         os.umask(old)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert "description" not in path.read_text()
     assert os.listdir(path.parent) == ["keys"]
 
