@@ -14,9 +14,7 @@ import ssl
 import stat
 from contextlib import suppress
 
-from s3filters.server.options import Options
-
-LAST_PORT = 65535
+from s3filters.server.options import LAST_PORT, Options
 
 _TCP = re.compile(r"\[?([^\]]*?)\]?:(\d+)")
 

@@ -96,6 +96,7 @@ class Master:
             self._wake.close()
             os.close(self._life)
             os.close(self._death)
+        log.info("stopped")
         return self._exit_code
 
     def _actions(self) -> dict[signal.Signals, Callable[[], None]]:
@@ -269,6 +270,7 @@ class Master:
         if self._stop_by is not None:
             self._signal_all(signal.SIGKILL)
             return
+        log.info("stopping")
         self._stop_by = monotonic() + self._drain_timeout + OVERTIME
         for listener in self._listeners:
             listener.close(remove=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s3filters.options import choice, option, seconds, text, whole
+from s3filters.options import OptionError, choice, option, seconds, text, whole
+
+LAST_PORT = 65535
 
 
 def permission(value: str) -> int:
@@ -25,6 +27,8 @@ def addresses(value: str) -> tuple[str, ...]:
     for word in words:
         if not re.fullmatch(r"unix:.+|(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*):\d{1,5}", word):
             raise ValueError(f"{word} is not HOST:PORT, [V6]:PORT or unix:PATH")
+        if not word.startswith("unix:") and int(word.rpartition(":")[2]) > LAST_PORT:
+            raise ValueError(f"{word}: the last port is {LAST_PORT}")
     if not words:
         raise ValueError("say at least one address")
     return words
@@ -57,12 +61,23 @@ class Options:
     header_limit: int = option(32768, whole(128, 60000), "Bytes of request line and header fields.")
     header_count: int = option(128, whole(1, 10000), "Header fields of a request.")
     header_timeout: float = option(
-        20.0, seconds, "From a request's first byte to the end of its header, TLS handshake too."
+        20.0, seconds, "Seconds from a request's first byte to its header's end, TLS handshake too."
     )
-    idle_timeout: float = option(75.0, seconds, "A connection between two requests.")
-    read_timeout: float = option(60.0, seconds, "A client that sends nothing of a body.")
-    write_timeout: float = option(60.0, seconds, "A client that takes nothing of an answer.")
+    idle_timeout: float = option(75.0, seconds, "Seconds of a connection between two requests.")
+    read_timeout: float = option(
+        60.0, seconds, "Seconds in which a client sends nothing of a body."
+    )
+    write_timeout: float = option(
+        60.0, seconds, "Seconds in which a client takes nothing of an answer."
+    )
     drain_timeout: float = option(
-        30.0, seconds, "Requests in flight when a worker is told to leave; then they are cut."
+        30.0,
+        seconds,
+        "Seconds that requests in flight have when a worker is told to leave; then they are cut.",
     )
     socket_permission: int = option(0o660, permission, "Permission of unix sockets, octal.")
+
+    def __post_init__(self) -> None:
+        """Raise OptionError for a key alone: who names one wants TLS, and would serve without."""
+        if self.key and not self.certificate:
+            raise OptionError("[server:main] key is set and certificate is not: TLS needs it")

@@ -112,6 +112,7 @@ def test_it_serves_and_ends_in_order(start, number):
     program.signal(number)
     assert program.wait() == 0
     assert "Traceback" not in program.said
+    assert program.said.index("stopping") < program.said.index("stopped")
 
 
 def test_ctrl_c_reaches_all_processes_and_is_obeyed_once(start):

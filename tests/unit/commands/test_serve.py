@@ -123,6 +123,23 @@ def test_what_cannot_be_is_one_line_and_an_exit_code(served, tmp_path, capsys, w
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--key", "k.pem"], "key is set"), (["--listen", ":70000"], "the last port is 65535")],
+)
+def test_what_is_wrong_for_the_server_is_told_before_anything_is_made(
+    served, tmp_path, capsys, words, said
+):
+    try:
+        code = main.main(["serve", *words])
+    except SystemExit as error:  # argparse's way
+        code = error.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert served == []
+
+
 def test_a_credentials_file_of_something_else_stays_as_it_is_and_no_root_is_made(served, tmp_path):
     path = tmp_path / "notes"
     path.write_text("a line\n")

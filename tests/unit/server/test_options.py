@@ -41,3 +41,15 @@ def test_a_permission_is_octal():
 def test_an_option_that_is_none_is_refused_by_name():
     with pytest.raises(ini.OptionError, match="has no option worker"):
         read(worker="2")
+
+
+def test_a_port_beyond_the_last_is_refused():
+    assert read(listen="[::1]:65535").listen == ("[::1]:65535",)
+    with pytest.raises(ini.OptionError, match="the last port is 65535"):
+        read(listen="127.0.0.1:80,127.0.0.1:65536")
+
+
+def test_a_key_without_a_certificate_is_refused():
+    with pytest.raises(ini.OptionError, match=r"\[server:main\] key is set and certificate is not"):
+        read(key="k.pem")
+    assert read(key="k.pem", certificate="c.pem").key == "k.pem"
