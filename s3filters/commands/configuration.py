@@ -8,6 +8,7 @@ mistake as one line.
 from __future__ import annotations
 
 import configparser
+import difflib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from s3filters.commands.ini import DEFAULT_INI, shared
 from s3filters.options import OptionError
 
 LOG = logging.getLogger(__name__)
+
+NEAR = 0.8  # likeness (difflib's ratio) from which another name is taken for a slip
 
 # What PasteDeploy and the factories that it calls raise for what an ini says. LookupError: no such
 # section or entry point; ImportError: no such distribution or module; TypeError: a foreign factory
@@ -76,14 +79,19 @@ class Configuration:
         )
 
     def check_default(self) -> None:
-        """Warn of names in ``[DEFAULT]`` that no filter shares: a slip of the keyboard."""
+        """Raise UsageError for a name in ``[DEFAULT]`` that is nearly a shared option's.
+
+        Warn of the others: other filters' options and variables of the ini stand there too.
+        """
         names = shared()
+        known = ", ".join(sorted(names))
         for name in self._written().get("DEFAULT", ()):
-            if name not in names:
-                known = ", ".join(sorted(names))
-                LOG.warning(
-                    "[DEFAULT] %s is no option that filters share; these are: %s", name, known
-                )
+            near = difflib.get_close_matches(name.lower(), names, 1, NEAR)
+            if name in names:
+                continue
+            if near:
+                raise UsageError(f"{self._place}[DEFAULT] has no option {name}; is it {near[0]}?")
+            LOG.warning("[DEFAULT] %s is no option that filters share; these are: %s", name, known)
 
     def _loader(self) -> ConfigLoader:
         written = self._written()

@@ -110,11 +110,20 @@ def test_an_option_that_pastedeploy_would_pass_over_is_refused(ini):
         ini({"root": "/srv/a"}, app="root = /srv/b").app()
 
 
-def test_a_slip_in_default_is_warned_about(ini, caplog):
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("durabilty", "durability"), ("regoin", "region"), ("rot", "root"), ("Root", "root")],
+)
+def test_a_slip_in_default_is_refused_with_what_was_meant(ini, slip, meant):
+    with pytest.raises(UsageError, match=rf"\[DEFAULT\] has no option {slip}; is it {meant}\?"):
+        ini(default=f"{slip} = none").check_default()
+
+
+def test_another_name_in_default_is_warned_about_as_it_may_be_somebody_elses(ini, caplog):
     with caplog.at_level(logging.WARNING):
-        ini(default="durabilty = none\nregion = x").check_default()
+        ini(default="memcache_servers = none\nregion = x").check_default()
     (record,) = caplog.records
-    assert "durabilty" in record.getMessage()
+    assert "memcache_servers" in record.getMessage()
 
 
 def test_what_the_server_section_uses_is_known(ini):
