@@ -1,5 +1,6 @@
 """Pages of keys against the sorted list of keys, and what a tree holds besides objects."""
 
+import gc
 import os
 import resource
 import shutil
@@ -374,6 +375,7 @@ def test_a_tree_of_400_levels_needs_few_descriptors(bucket):
     os.mknod("x", 0o100644, dir_fd=fd)
     os.close(fd)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gc.collect()  # what other tests left open would be closed at any time from here
     used = len(os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + walk._HELD + 8, before[1]))
     try:
