@@ -133,7 +133,10 @@ def _owner(acl: bytes) -> str:
 
 
 def create(tree: Tree, name: str, owner: str) -> None:
-    """Make a bucket. Raise BucketAlreadyExists, NoSuchBucket for a name that cannot be one."""
+    """Make a bucket. Raise BucketAlreadyExists, NoSuchBucket for a name that cannot be one.
+
+    With durability ``full`` the bucket stays when the power goes, also one that is there already.
+    """
     paths.bucket_path(name)
     hidden = f".{name}.sgwtmp.{int.from_bytes(os.urandom(8), 'big')}"
     root = tree.root.fd
@@ -146,8 +149,9 @@ def create(tree: Tree, name: str, owner: str) -> None:
             with contextlib.suppress(OSError):
                 os.rmdir(hidden, dir_fd=root)
             raise
-        if tree.durability == "full":
-            os.fsync(root)
+        finally:
+            if tree.durability == "full":
+                os.fsync(root)
     except FileExistsError as error:
         raise errors.BucketAlreadyExists(BucketName=name) from error
     except OSError as error:

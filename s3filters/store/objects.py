@@ -83,7 +83,8 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
     :param check: called with the current record, or None, under the key's lock; what it raises is
         raised, and nothing has changed then
 
-    Return whether there was one; with durability ``full`` it stays deleted when the power goes.
+    Return whether there was one; with durability ``full`` it stays deleted when the power goes,
+    also when another's deletion, of which we saw the outcome, was not yet on the disk.
     Raise NoSuchBucket, StoreError.
     """
     try:
@@ -111,6 +112,8 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
         os.close(directory)
     if may_prune:
         parents.prune(tree.root, above)
+    if not done:
+        _sync_absence(tree, bucket, key)
     return done
 
 
@@ -122,7 +125,34 @@ def _was_absent(
         raise missing from error
     if check is not None:
         check(None)
+    _sync_absence(tree, bucket, key)
     return False
+
+
+def _sync_absence(tree: Tree, bucket: str, key: str) -> None:
+    """Sync, with durability ``full``, that a key is not there: its deletion may still be going on.
+
+    Raise NoSuchBucket, StoreError.
+    """
+    if tree.durability != "full":
+        return
+    try:
+        path = paths.path_of(bucket, key)
+        if not key.endswith("/"):  # else the directory itself may be there, and no object any more
+            path = path[: path.rindex(b"/")]
+        fd, _ = parents.open_deepest(tree.root, path)
+    except (errors.InvalidArgument, errors.ObjectParentIsFile):
+        return  # there cannot have been an object
+    except FileNotFoundError as error:
+        raise errors.NoSuchBucket(BucketName=bucket) from error
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    finally:
+        os.close(fd)
 
 
 def _delete_in(
@@ -137,7 +167,7 @@ def _delete_in(
     target = b"/proc/self/fd/%d/%b" % (directory, last)
     promises.check(tree.root.fd, b"/".join(map(str.encode, name)), target, directory)
     if stat.S_ISDIR(found.st_mode):
-        _remove_directory(directory, last)
+        _remove_directory(tree, directory, last)
     else:
         with freeing.later(directory, last):
             os.unlink(last, dir_fd=directory)
@@ -196,7 +226,7 @@ def _leads_to_directory(directory: int, last: bytes) -> bool:
         return False
 
 
-def _remove_directory(directory: int, last: bytes) -> None:
+def _remove_directory(tree: Tree, directory: int, last: bytes) -> None:
     """Remove a directory object; where objects are in it, or a person made it, its marks alone."""
     fd = os.open(last, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=directory)
     try:
@@ -213,6 +243,8 @@ def _remove_directory(directory: int, last: bytes) -> None:
         for name in ("user.etag", *metadata.NAMES, FOUND):
             if name in present:
                 os.removexattr(fd, name)
+        if tree.durability == "full":
+            os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -172,6 +172,11 @@ def test_a_new_bucket_is_synced(make_box, monkeypatch):
     box.store.create_bucket("new", "me")
     assert synced[-1] == str(box.root)
     assert len(synced) == 2
+    synced.clear()
+    with pytest.raises(errors.BucketAlreadyExists):  # whoever made it may not have synced it yet
+        box.store.create_bucket("new", "me")
+    assert synced[-1] == str(box.root)
+    synced.clear()
     box.store.delete_bucket("new")
     assert synced[-1] == str(box.root)
 

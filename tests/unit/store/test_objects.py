@@ -369,17 +369,68 @@ def test_on_a_full_disk_objects_can_be_deleted(box, monkeypatch, no_open_files):
     assert box.files() == []
 
 
-def test_a_deleted_name_is_synced(make_box, monkeypatch):
+@pytest.fixture
+def synced(monkeypatch):
+    """The paths that were synced."""
+    paths = []
+    real = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (paths.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))
+    )
+    return paths
+
+
+def test_a_deleted_name_is_synced(make_box, synced):
     box = make_box(durability="full")
     box.put("a/key")
     box.put("a/other")
-    synced = []
-    real = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))
-    )
+    synced.clear()
     box.delete("a/key")
     assert synced == [str(box.path / "a")]
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"), [("a/gone", "a"), ("a/b/gone", "a"), ("a/", "a"), ("gone", ""), ("c/", "")]
+)
+def test_that_a_key_is_not_there_is_synced(make_box, synced, key, folder):
+    """Whoever deleted it may have died, or be about to sync."""
+    box = make_box(durability="full")
+    box.put("a/other")
+    synced.clear()
+    assert not box.delete(key)
+    assert str(box.path / folder) in synced
+
+
+def test_that_a_key_is_not_there_and_cannot_be_synced_is_an_error(make_box, monkeypatch):
+    box = make_box(durability="full")
+
+    def fsync(fd):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(errors.InternalError):
+        box.delete("gone")
+
+
+def test_where_no_key_can_be_nothing_is_synced(make_box, synced):
+    box = make_box(durability="full")
+    box.put("file")
+    synced.clear()
+    assert not box.delete("file/below")
+    assert not box.delete("a//b")
+    assert synced == []
+
+
+@pytest.mark.parametrize("mine", [False, True])
+def test_a_directory_object_that_stays_as_a_folder_is_synced(make_box, synced, mine):
+    box = make_box(durability="full")
+    if mine:
+        (box.path / "a").mkdir()
+    put_directory(box, "a/")
+    box.put("a/key")
+    synced.clear()
+    assert box.delete("a/")
+    assert str(box.path / "a") in synced
 
 
 @pytest.mark.parametrize(
