@@ -89,7 +89,7 @@ def _take(root: Root, path: bytes) -> int:
 
 
 def _make(root: Root, file: bytes) -> int:
-    """Make the lock file and return -1; on a full disk return the bucket's directory, locked."""
+    """Try to make the lock file; return -1, or on a full disk the bucket's directory, locked."""
     bucket = file[: file.index(b"/")]
     directory = root.open(bucket, DIRECTORY)
     locked = False
@@ -97,6 +97,8 @@ def _make(root: Root, file: bytes) -> int:
         locked = _lock_directory(directory)
         hidden.make(root, bucket)
         os.close(root.open(file, NEW_LOCK))
+    except FileNotFoundError:
+        return -1  # its directory was removed by who deletes the bucket: look whether that is gone
     except OSError as error:
         if locked and error.errno in _FULL and os.fstat(directory).st_nlink:
             whole, directory = directory, -1

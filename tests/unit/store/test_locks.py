@@ -151,6 +151,22 @@ def test_the_file_is_removed_when_no_key_is_locked(root, tmp_path, no_open_files
     os.close(directory)
 
 
+def test_the_hidden_folder_removed_by_a_bucket_deletion_in_vain_is_made_again(
+    root, tmp_path, monkeypatch, no_open_files
+):
+    real, times = hidden.make, [3]
+
+    def make(*given):
+        real(*given)
+        times[0] -= 1
+        if times[0] >= 0:
+            (tmp_path / "box/.sgwtmp").rmdir()
+
+    monkeypatch.setattr(hidden, "make", make)
+    with locks.hold(root, b"box/key"):
+        assert is_held(root, b"box/key")
+
+
 def test_without_the_bucket_there_is_no_lock(root, no_open_files):
     with pytest.raises(FileNotFoundError), locks.hold(root, b"none/key"):
         pass
