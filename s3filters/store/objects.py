@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from s3filters.store import errors, freeing, locks, metadata, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes, Record
-from s3filters.store.place import Check
+from s3filters.store.place import Check, leads_to_directory
 from s3filters.store.tree import Tree
 
 # On a directory object that was there before it became one: it stays when the object is deleted.
@@ -204,7 +204,7 @@ def _is_there(tree: Tree, directory: int, last: bytes, found: os.stat_result, ke
         return False
     if stat.S_ISREG(found.st_mode):
         return not _is_delete_marker(directory, last)
-    return stat.S_ISLNK(found.st_mode) and not _leads_to_directory(directory, last)
+    return stat.S_ISLNK(found.st_mode) and not leads_to_directory(directory, last)
 
 
 def _is_delete_marker(directory: int, last: bytes) -> bool:
@@ -217,13 +217,6 @@ def _is_delete_marker(directory: int, last: bytes) -> bool:
             return False
         raise
     return True
-
-
-def _leads_to_directory(directory: int, last: bytes) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(last, dir_fd=directory).st_mode)
-    except OSError:
-        return False
 
 
 def _remove_directory(tree: Tree, directory: int, last: bytes) -> None:

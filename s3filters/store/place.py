@@ -63,6 +63,14 @@ _COPY_BLOCK = 1 << 20  # bytes; where the kernel cannot copy by itself
 _CANNOT_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.ETXTBSY)
 
 
+def leads_to_directory(directory: int, last: bytes) -> bool:
+    """True when a name in an open directory is that of a directory, or of a link to one."""
+    try:
+        return stat.S_ISDIR(os.stat(last, dir_fd=directory).st_mode)
+    except OSError:
+        return False
+
+
 class Draft:
     """A file on its way: written, then committed once or discarded. One thread at a time.
 
@@ -228,6 +236,8 @@ class Draft:
         if stat.S_ISDIR(found.st_mode):
             if not parents.prune_one(self._tree.root, self.path):
                 raise errors.ExistingObjectIsDirectory
+        elif stat.S_ISLNK(found.st_mode) and leads_to_directory(directory, last):
+            raise errors.ExistingObjectIsDirectory
         elif not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
             raise errors.MethodNotAllowed(_SPECIAL)
         else:
@@ -322,6 +332,8 @@ class Draft:
                 return False, None
             raise errors.ExistingObjectIsDirectory
         is_link = stat.S_ISLNK(found.st_mode)
+        if is_link and leads_to_directory(directory, last):
+            raise errors.ExistingObjectIsDirectory
         if not is_link and not stat.S_ISREG(found.st_mode):
             raise errors.MethodNotAllowed(_SPECIAL)
         if not closely:

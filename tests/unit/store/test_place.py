@@ -525,6 +525,16 @@ def test_a_link_is_replaced_and_its_target_is_not(box, no_open_files):
     assert not (box.root.parent / "outside").exists()
 
 
+def test_a_link_to_a_folder_is_not_replaced(box, no_open_files):
+    box.put("real/key", b"through")
+    (box.path / "link").symlink_to("real")
+    with pytest.raises(errors.ExistingObjectIsDirectory):
+        box.put("link")
+    with pytest.raises(errors.ExistingObjectIsDirectory):
+        box.store.draft(BUCKET, "link")
+    assert box.get("link/key") == b"through"
+
+
 def test_a_link_to_an_object_counts_as_that_object(box):
     box.put("target", b"target")
     (box.path / "link").symlink_to("target")
