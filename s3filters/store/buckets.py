@@ -30,6 +30,7 @@ from s3filters.store.tree import Tree
 CREATED = "user.s3filters.created"  # ns since the epoch; a directory's mtime moves with its files
 BUSY_S = 60.0  # a file on its way is taken for somebody's for this long when its bucket is deleted
 _ATTEMPTS = 8
+_MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Buckets:
         try:
             found = os.stat(path, dir_fd=self._tree.root.fd, follow_symlinks=False)
         except FileNotFoundError as error:
+            self._known.pop(name, None)
             raise errors.NoSuchBucket(BucketName=name) from error
         except OSError as error:
             raise errors.from_os(error, name) from error
@@ -69,6 +71,8 @@ class Buckets:
         record = self._read(name)
         provable = self._tree.local and is_proof(found.st_ctime_ns, began_ns)
         if provable and stat.S_ISDIR(found.st_mode):
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             self._known[name] = (proof, record)
         return record
 

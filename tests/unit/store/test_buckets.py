@@ -109,6 +109,21 @@ def test_a_change_of_owner_behind_the_store_is_seen(box):
     assert box.store.bucket(BUCKET).owner == "you"
 
 
+def test_what_is_remembered_of_buckets_is_bounded_and_forgotten(box, monkeypatch):
+    tree = box.store
+    known = buckets.Buckets(tree)
+    monkeypatch.setattr(buckets, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(buckets, "is_proof", lambda *_: True)
+    for name in ("one", "two", "three"):
+        tree.create_bucket(name, "me")
+        known.get(name)
+        assert len(known._known) <= 2
+    tree.delete_bucket("three")
+    with pytest.raises(errors.NoSuchBucket):
+        known.get("three")
+    assert "three" not in known._known
+
+
 def test_a_bucket_is_made_once(box):
     with pytest.raises(BucketAlreadyExists):
         box.store.create_bucket(BUCKET, "you")
