@@ -150,6 +150,8 @@ class Looks:
                     return True
                 if self.directory(below, base) is not None:
                     return True
+            except PermissionError:
+                return True  # who knows
             finally:
                 os.close(below)
             waiting += [([*path, name[:-1].encode()], base + name) for name in folders]

@@ -11,6 +11,8 @@ behind ``after``, by plain comparison: so a page that ended in a common prefix i
 everything under it. A directory whose name already holds the delimiter is not walked but asked
 whether there is an object in it (see ``look``).
 
+A directory below the first that may not be read is left out, and the log told once.
+
 Keys over 1,024 bytes, which no request can name, are left out; that also bounds the depth. Few
 descriptors are held: levels further up are closed, and opened again when the walk comes back.
 """
@@ -18,6 +20,7 @@ descriptors are held: levels further up are closed, and opened again when the wa
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +35,10 @@ MAX_KEY = 1024  # bytes of UTF-8, as S3 has it
 _HELD = 16  # levels that keep their descriptor
 _NEAR = 32  # names that are stepped over one by one before the place behind them is looked up
 _LAST = chr(0x10FFFF)
+_MOST_FORBIDDEN = 1000
+
+log = logging.getLogger("s3filters.store")
+_forbidden: set[tuple[str, str]] = set()  # directories of which the log has been told
 
 
 @dataclass(slots=True)
@@ -186,6 +193,11 @@ class _Walk:
                 yield from self._through(level)
             except GONE:  # while we were further down
                 self._leave()
+            except PermissionError:
+                if len(self._levels) == 1:  # where the listing begins
+                    raise
+                self._forbidden(level.base)
+                self._leave()
 
     def _through(self, level: _Level) -> Iterator[tuple[str, Record | None]]:
         """Go on in a level until it ends, or another one is to be looked at."""
@@ -244,8 +256,19 @@ class _Walk:
             below = os.open(name[:-1].encode(), DIRECTORY, dir_fd=fd)
         except GONE:
             return False
+        except PermissionError:
+            self._forbidden(key)
+            return False
         self._push(_Level(key, below))
         return True
+
+    def _forbidden(self, base: str) -> None:
+        if (self.bucket, base) in _forbidden:
+            return
+        if len(_forbidden) >= _MOST_FORBIDDEN:
+            _forbidden.clear()
+        _forbidden.add((self.bucket, base))
+        log.warning("Listings leave out %s/%s, which may not be read.", self.bucket, base)
 
     def _push(self, level: _Level) -> None:
         self._levels.append(level)

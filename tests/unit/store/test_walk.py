@@ -1,6 +1,7 @@
 """Pages of keys against the sorted list of keys, and what a tree holds besides objects."""
 
 import gc
+import logging
 import os
 import resource
 import shutil
@@ -436,3 +437,24 @@ def test_a_change_behind_the_gateway_is_in_the_next_page(bucket):
         if n % 2:
             os.unlink(path)
             assert f"d/{n:03}" not in bucket.keys("d/")
+
+
+@pytest.mark.parametrize("call", ["open", "stat"])
+def test_a_folder_that_may_not_be_read_is_left_out_and_said_once(bucket, monkeypatch, caplog, call):
+    walk._forbidden.clear()
+    for key in ("a", "secret/file", "z"):
+        bucket.put(key)
+    real = getattr(os, call)
+
+    def refuse(name, *args, dir_fd=None, **how):
+        wanted = b"secret" if call == "open" else b"file"
+        if name == wanted:
+            raise PermissionError(13, "not yours")
+        return real(name, *args, dir_fd=dir_fd, **how)
+
+    monkeypatch.setattr(os, call, refuse)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert bucket.keys() == ["a", "z"]
+    assert caplog.messages == ["Listings leave out box/secret/, which may not be read."]
+    assert bucket.page("", "/")[1] == ["secret/"]
