@@ -88,14 +88,23 @@ def _need_attributes(fd: int, path: str) -> None:
     try:
         os.getxattr(fd, _PROBE)
     except OSError as error:
-        if error.errno == errno.ENODATA:
+        if error.errno == errno.ENODATA and _may_keep_attributes(fd):
             return
-        if error.errno == errno.ENOTSUP:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
             raise Unsuitable(
                 f"{path} is on a file system without user extended attributes, where objects "
                 "cannot keep their ETag and metadata; choose a root on ext4, xfs, btrfs or ScoutFS"
             ) from error
         raise
+
+
+def _may_keep_attributes(fd: int) -> bool:
+    """False where one can be looked for but never set, as in sysfs. Changes nothing."""
+    try:
+        os.setxattr(fd, _PROBE, b"", os.XATTR_REPLACE)  # there is none to replace
+    except OSError as error:
+        return error.errno != errno.ENOTSUP
+    return True
 
 
 def _has_tmpfile(fd: int) -> bool:

@@ -27,6 +27,15 @@ def test_proc_is_not_one_for_objects():
         Store("/proc")
 
 
+def test_a_file_system_where_attributes_can_be_read_but_not_set_is_refused(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, "no")
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    with pytest.raises(Unsuitable, match="without user extended attributes"):
+        Store(tmp_path)
+
+
 def test_a_mistake_of_the_kernel_call_is_an_error():
     with pytest.raises(OSError) as failed:
         filesystem.kind_of(-1)
