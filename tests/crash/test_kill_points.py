@@ -166,7 +166,7 @@ def swept(daemon: Daemon) -> None:
     store = Store(daemon.root, durability="none")
     deadline = time.monotonic() + 10
     while True:
-        # One sweep at a time: a worker that was just born may be at its own, then ours does nothing.
+        # One sweep at a time: while a newborn worker is at its own, ours does nothing.
         store.sweep(0)
         hidden = [path for path in (daemon.root / "bkt" / ".sgwtmp").rglob("*") if path.is_file()]
         left = [path for path in hidden if path.stat().st_size]

@@ -16,9 +16,9 @@ from typing import Any
 from s3filters.s3.body import Body
 from s3filters.store.place import Draft
 
-LARGE = 1 << 20  # bytes of a buffer; a hand-over is dear, so pieces are large
+LARGE = 2 << 20  # bytes of a buffer; a hand-over is dear, so pieces are large
 SMALL = 1 << 17  # where many upload at once, memory is dearer
-FEW = 8  # uploads at once that have large buffers
+FEW = 4  # uploads at once that have large buffers
 BUFFERS = 3
 
 
