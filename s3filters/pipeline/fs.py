@@ -21,6 +21,8 @@ from s3filters.s3.errors import S3Error
 
 log = logging.getLogger("s3filters.pipeline")
 
+FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -79,6 +81,7 @@ class FsApp:
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
 
     def _sweep(self) -> None:
+        time.sleep(FIRST_SWEEP_S)
         while True:
             try:
                 count = self.backend.store.sweep(self._sweep_age)
