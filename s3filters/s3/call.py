@@ -68,3 +68,4 @@ class Call:
     request_id: str = ""
     checks: list[Callable[[Any], None]] = field(default_factory=list)
     tiered: bool = False  # set by glacier: object and listing answers ask the store for the tier
+    multipart: bool = False  # set by s3multi: the backend may answer the multipart operations

@@ -32,6 +32,10 @@ class NoSuchKey(StoreError):
     """No object has this name."""
 
 
+class NoSuchUpload(StoreError):
+    """No such upload is in progress: the id is wrong, or the upload was completed or aborted."""
+
+
 class BucketAlreadyExists(StoreError):
     """The bucket is there."""
 
@@ -101,6 +105,10 @@ class InternalError(StoreError):
 
 class WouldBlock(Exception):
     """A verb that was to use only what is in memory would have to wait for the disk."""
+
+
+class Busy(Exception):
+    """Another verb holds the upload just now; the same one tried a little later may succeed."""
 
 
 _BY_ERRNO: dict[int, tuple[type[StoreError], str | None]] = {
