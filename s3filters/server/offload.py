@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
@@ -27,14 +28,14 @@ T = TypeVar("T")
 class _Job:
     """One call: made here, done by a thread, waited for by at most one green thread."""
 
-    __slots__ = ("_context", "_pool", "args", "done", "error", "function", "result", "waiter")
+    __slots__ = ("_context", "_pool", "args", "error", "finished", "function", "result", "waiter")
 
     def __init__(self, pool: Pool, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._pool = pool
         self._context = copy_context()  # log lines of the thread name the request too
         self.function = function
         self.args = args
-        self.done = False
+        self.finished = False
         self.result: Any = None
         self.error: BaseException | None = None
         self.waiter: greenlet | None = None
@@ -45,11 +46,11 @@ class _Job:
             self.result = self._context.run(self.function, *self.args)
         except BaseException as error:  # noqa: BLE001  wait() raises it where it was asked for
             self.error = error
-        self.done = True
+        self.finished = True
 
     def wait(self) -> Any:
         """Return the result or raise the error; other green threads run meanwhile."""
-        if not self.done:
+        if not self.finished:
             self._pool.await_job(self)
         error, self.error = self.error, None
         if error is not None:
@@ -58,6 +59,12 @@ class _Job:
             finally:
                 error = None  # a traceback that holds its own error would wait for the collector
         return self.result
+
+    def done(self, timeout_s: float) -> bool:
+        """Wait at most so long; True when the work is done. Other green threads run meanwhile."""
+        if not self.finished:
+            self._pool.await_briefly(self, timeout_s)
+        return self.finished
 
 
 class _Now:
@@ -78,6 +85,10 @@ class _Now:
         if self._error is not None:
             raise self._error
         return self._result
+
+    def done(self, timeout_s: float) -> bool:
+        """True."""
+        return True
 
 
 class Pool:
@@ -114,6 +125,21 @@ class Pool:
         self._queue.put(job)
         return job
 
+    def start_slow(self, function: Callable[..., Any], *args: Any) -> _Job | _Now:
+        """As ``start``: there, too, the caller goes on."""
+        return self.start(function, *args)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass for the caller alone: a green thread lets others run meanwhile."""
+        if self._may_block():
+            time.sleep(seconds)
+        else:
+            timer = self._hub.later(seconds, getcurrent().switch)
+            try:
+                self._hub.greenlet.switch()
+            finally:
+                timer.cancel()
+
     def stop(self) -> None:
         """Let the threads end after what is queued."""
         for _ in range(self._threads):
@@ -126,10 +152,22 @@ class Pool:
         """Let other green threads run until the job is done."""
         job.waiter = getcurrent()
         try:
-            while not job.done:
+            while not job.finished:
                 self._hub.greenlet.switch()
         finally:
             job.waiter = None
+
+    def await_briefly(self, job: _Job, timeout_s: float) -> None:
+        """As ``await_job``, at most so many seconds."""
+        hub = self._hub
+        waiter = job.waiter = getcurrent()
+        timer = hub.later(timeout_s, waiter.switch)
+        try:
+            while not job.finished and not timer.called:
+                hub.greenlet.switch()
+        finally:
+            job.waiter = None
+            timer.cancel()
 
     def _work(self) -> None:
         get = self._queue.get

@@ -114,3 +114,58 @@ def test_a_waiter_that_was_thrown_out_is_not_woken_later(pool):
     hub.switch()
     go_on.set()
     assert pool.run(len, "abc") == 3
+
+
+def test_a_wait_may_have_an_end(pool):
+    go_on = threading.Event()
+    handle = pool.start(go_on.wait, 5)
+    began = time.monotonic()
+    assert not handle.done(0.03)
+    assert 0.02 < time.monotonic() - began < 2
+    go_on.set()
+    assert handle.done(5)
+    assert time.monotonic() - began < 2
+    assert handle.wait() is True
+    assert handle.done(0)
+
+
+def test_what_failed_is_done(pool):
+    handle = pool.start_slow(exit)
+    assert handle.done(5)
+    with pytest.raises(SystemExit):
+        handle.wait()
+
+
+def test_a_wait_that_ended_early_leaves_nothing_that_wakes_its_caller_later(pool):
+    assert pool.start(len, "abc").done(0.02)
+    began = time.monotonic()
+    pool.run(time.sleep, 0.05)
+    pool.sleep(0.05)
+    assert time.monotonic() - began > 0.09
+
+
+def test_other_green_threads_run_while_one_sleeps_or_waits_for_a_while(pool):
+    hub, main = pool._hub, getcurrent()
+    ran = []
+
+    def sleeper():
+        pool.sleep(0.02)
+        ran.append("slept")
+        main.switch()
+
+    def waiter():
+        ran.append(pool.start(time.sleep, 0.05).done(0.01))
+
+    hub.later(0, hub.spawn, sleeper)
+    hub.later(0, hub.spawn, waiter)
+    hub.switch()
+    assert ran == [False, "slept"]
+
+
+def test_in_a_real_thread_sleeping_and_waiting_just_block(pool):
+    def work():
+        began = time.monotonic()
+        pool.sleep(0.02)
+        return pool.start_slow(len, "ab").done(0) and time.monotonic() - began >= 0.02
+
+    assert pool.run(work)
