@@ -20,10 +20,12 @@ PUT_BYTES = 5 * GIB  # one PUT, one part, the source of one copy
 PAGE_KEYS = 1000  # of a listing, and of DeleteObjects
 PAGE_BUCKETS = 10_000
 PART_NUMBERS = 10_000
+PART_BYTES = 5 * MIB  # at least, of each part but the last
 
 # Documents of clients, in bytes, read no further than this
 XML_BYTES = 64 * KIB
 DELETE_XML_BYTES = 2 * MIB  # 1,000 keys of 1,024 bytes, with 200 characters of each escaped
+COMPLETE_XML_BYTES = 4 * MIB  # 10,000 parts, each with a SHA-256, blanks and a prefix to each name
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _OLD_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
