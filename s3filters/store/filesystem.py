@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ LOCAL = {
 }
 _PROBE = "user.s3filters.probe"
 _RENAME_NOREPLACE = 1  # linux/fs.h
+_FICLONE = 0x40049409  # linux/fs.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.renameat2.argtypes = (
@@ -104,6 +106,22 @@ def _may_keep_attributes(fd: int) -> bool:
         os.setxattr(fd, _PROBE, b"", os.XATTR_REPLACE)  # there is none to replace
     except OSError as error:
         return error.errno != errno.ENOTSUP
+    return True
+
+
+def can_clone(fd: int) -> bool:
+    """True when files under an open directory can share blocks (FICLONE, ioctl_ficlone(2))."""
+    made: list[int] = []
+    try:
+        for _ in range(2):
+            made.append(os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=fd))
+        os.write(made[0], bytes(4096))
+        fcntl.ioctl(made[1], _FICLONE, made[0])
+    except OSError:
+        return False
+    finally:
+        for one in made:
+            os.close(one)
     return True
 
 

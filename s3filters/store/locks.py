@@ -6,10 +6,13 @@ under the lock a name that exists stays what it is (other programs aside), and a
 can still appear, which link then says.
 
 A lock is one byte of the file ``<bucket>/.sgwtmp/lock``, the one that a hash of the path says
-(fcntl(2), "Open file description locks"), so two keys may share one. Nobody ever holds two, so
-there is no order to keep; a check that runs under a lock must not call a verb that takes one. The
-kernel lets go of it when the process dies. A file that was deleted (with its bucket) while we
-waited for it locks nobody out: the holder notices and takes the new one.
+(fcntl(2), "Open file description locks"), so two keys may share one. Uploads have bytes of their
+own behind those of the keys. Who holds an upload's may take one key's, and nobody else ever holds
+two, so no two wait for each other; a check that runs under a lock must not call a verb that takes
+one. Nobody waits for an upload's lock, which can be held for as long as it takes to join its parts:
+``hold_upload`` raises Busy. The kernel lets go of a lock when the process dies. A file that was
+deleted (with its bucket) while we waited for it locks nobody out: the holder notices and takes the
+new one.
 
 On a full disk the file cannot be made, and yet deleting must go on. Then the flock(2) of the
 bucket's directory is the lock, for all keys. Whoever makes the file holds that too, so it cannot
@@ -31,13 +34,14 @@ import zlib
 
 from s3filters.store import hidden
 from s3filters.store.beneath import DIRECTORY, LOCK, NEW_LOCK, Root
-from s3filters.store.errors import SlowDown
+from s3filters.store.errors import Busy, SlowDown
 
 NAME = "lock"
 _ATTEMPTS = 100  # each is a lock file deleted under us; one bucket deletion can do that once
 _FLOCK = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
 _ALL = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_UPLOADS = 1 << 32  # keys have the bytes below, one for each CRC-32
 
 
 def path_for(path: bytes) -> bytes:
@@ -64,9 +68,47 @@ class hold:
         os.close(self._fd)
 
 
-def _take(root: Root, path: bytes) -> int:
+class hold_upload:
+    """Hold the lock of an upload's directory (a path under the root) for a ``with`` block.
+
+    :param alone: no key is locked in the block. Without it a full disk, on which the lock file
+        cannot be made, is an error: there the lock would be that of all keys.
+
+    Entering raises Busy when another has it, OSError as ``hold`` does.
+    """
+
+    __slots__ = ("_alone", "_fd", "_path", "_root")
+
+    def __init__(self, root: Root, path: bytes, *, alone: bool = True) -> None:
+        self._root = root
+        self._path = path
+        self._alone = alone
+
+    def __enter__(self) -> None:
+        if not self._alone:
+            make(self._root, self._path)
+        try:
+            self._fd = _take(self._root, self._path, _UPLOADS, fcntl.F_OFD_SETLK)
+        except (BlockingIOError, PermissionError) as error:  # fcntl(2): EAGAIN or EACCES
+            raise Busy from error
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def make(root: Root, path: bytes) -> None:
+    """Make the lock file of a path's bucket if it is not there. Raise OSError."""
     file = path_for(path)
-    request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, zlib.crc32(path), 1, 0)
+    hidden.make(root, path[: path.index(b"/")])
+    try:
+        os.close(root.open(file, LOCK))
+    except FileNotFoundError:
+        os.close(root.open(file, NEW_LOCK))
+
+
+def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW) -> int:
+    file = path_for(path)
+    request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, base + zlib.crc32(path), 1, 0)
     for _ in range(_ATTEMPTS):
         try:
             fd = root.open(file, LOCK)
@@ -78,7 +120,7 @@ def _take(root: Root, path: bytes) -> int:
         except NotADirectoryError as error:
             raise hidden.not_a_directory() from error
         try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, request)
+            fcntl.fcntl(fd, how, request)
             if os.fstat(fd).st_nlink:
                 return fd
         except BaseException:

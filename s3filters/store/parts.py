@@ -1,8 +1,40 @@
-"""The parts of an upload: one small file each, which says where the bytes are and what they are."""
+"""The parts of an upload: one file each, ``<upload>/<number>``, which appears when all is there.
+
+A part's bytes are in that file, or, with direct placement, in the upload's data file (``placed``):
+then the file is a hole as long as the part. Its attributes are those of Versity's gateway
+(``user.etag``, and ``user.checksums`` or ``user.part-crc64nvme``) and one of ours that holds all
+that listing and completing need, ``user.s3filters.part``:
+
+    <etag> <size> <mtime in ns> <algorithm or -> <checksum or -> <data file or -> <offset>
+
+The ETag that Versity's gateway reads of a placed part is a weak one, ``W/"..."``, and the
+checksums are left out: it can list such a part, with its size, and never takes the hole for its
+bytes, because no client's ETag is equal to a weak one.
+
+The order in which a part becomes true is that of an object, see ``place``: bytes, attributes,
+fsync (of the data file too), name, fsync of the upload's directory. A part that is replaced is
+replaced by rename, so until the new one is whole the old one counts.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from s3filters.store import declaration, errors, locks, metadata, placed, uploads
+from s3filters.store.place import Buffer
+from s3filters.store.placed import Slot
+from s3filters.store.tree import Tree
+from s3filters.store.uploads import Upload
+
+PART = "user.s3filters.part"
+CRC64NVME = "user.part-crc64nvme"
+MOST = 10_000  # parts of an upload (AWS, "Amazon S3 multipart upload limits")
+MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +42,8 @@ class PartRecord:
     """A part that was acknowledged; ``etag`` without quotes, ``checksum`` base64.
 
     ``algorithm`` is the upload's, or CRC64NVME where it declared none; both are empty when another
-    gateway did not say.
+    gateway did not say. The bytes are in ``data``, a file of the upload's directory, from
+    ``offset``; when ``data`` is empty they are in the part's own.
     """
 
     number: int
@@ -19,3 +52,267 @@ class PartRecord:
     etag: str
     algorithm: str
     checksum: str
+    data: str = ""
+    offset: int = 0
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def numbers(directory: int) -> list[int]:
+    """Return the numbers of all parts in an open upload's directory, ascending. Raise OSError."""
+    with os.scandir(directory) as entries:
+        return sorted(
+            int(entry.name)
+            for entry in entries
+            if entry.name.isascii() and entry.name.isdigit() and _is_number(entry.name)
+        )
+
+
+def _is_number(name: str) -> bool:
+    return len(name) <= 5 and name[0] != "0" and int(name) <= MOST
+
+
+def read(directory: int, number: int) -> PartRecord | None:
+    """Return a part of an open upload's directory, None when there is none. Raise OSError."""
+    target = f"/proc/self/fd/{directory}/{number}"
+    try:
+        try:
+            return _ours(number, os.getxattr(target, PART, follow_symlinks=False))
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+        return _foreign(directory, number, target)
+    except FileNotFoundError:
+        return None
+
+
+def _ours(number: int, raw: bytes) -> PartRecord:
+    etag, size, mtime_ns, algorithm, checksum, data, offset = raw.decode().split(" ")
+    return PartRecord(
+        number,
+        int(size),
+        int(mtime_ns),
+        etag,
+        algorithm.strip("-"),
+        checksum.strip("-"),
+        data.strip("-"),
+        int(offset),
+    )
+
+
+def _foreign(directory: int, number: int, target: str) -> PartRecord:
+    """Read what Versity's gateway wrote."""
+    found = os.stat(str(number), dir_fd=directory, follow_symlinks=False)
+    raw = {}
+    for name in ("user.etag", "user.checksums", CRC64NVME):
+        with contextlib.suppress(OSError):  # absent
+            raw[name] = os.getxattr(target, name, follow_symlinks=False)
+    algorithm, _, value = declaration.decode(raw.get("user.checksums"))
+    if not value and CRC64NVME in raw:
+        algorithm, value = "CRC64NVME", raw[CRC64NVME].decode("ascii", "replace")
+    etag = raw.get("user.etag", b"").decode("ascii", "replace").strip('"')
+    return PartRecord(number, found.st_size, found.st_mtime_ns, etag, algorithm, value)
+
+
+def page(
+    tree: Tree, bucket: str, key: str, upload_id: str, after: int, limit: int
+) -> tuple[list[PartRecord], bool]:
+    """Return parts with numbers over ``after``, ascending, at most ``limit``; and are there more.
+
+    Raise NoSuchUpload, NoSuchBucket, StoreError.
+    """
+    fd = uploads.open_directory(tree, bucket, key, upload_id)
+    try:
+        wanted = [number for number in numbers(fd) if number > after]
+        found = [read(fd, number) for number in wanted[:limit]]
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    finally:
+        os.close(fd)
+    return [part for part in found if part is not None], len(wanted) > limit
+
+
+def read_all(directory: int, asked: Sequence[int]) -> list[PartRecord | None]:
+    """Return these parts of an open upload's directory; None for one that is not there."""
+    return [read(directory, number) for number in asked]
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+class PartDraft:
+    """A part on its way: written, then committed once or discarded. One thread at a time.
+
+    Raise, as every method of it: NoSuchUpload when the upload has ended, SlowDown when it is being
+    completed, and what the file system says.
+    """
+
+    __slots__ = (
+        "_fd", "_folder", "_name", "_part", "_path", "_slot", "_tree", "number", "size", "upload",
+    )  # fmt: skip
+
+    def __init__(self, tree: Tree, upload: Upload, number: int, size: int) -> None:
+        """Choose a place for ``size`` bytes."""
+        self._tree = tree
+        self.upload, self.number = upload, number
+        self.size = 0  # bytes written so far
+        self._path = uploads.path_of(upload.bucket, upload.key, upload.id)
+        self._fd = -1  # the file that becomes the part
+        self._name = ""  # its name until then, where there is no O_TMPFILE
+        self._slot: Slot | None = None
+        self._part: PartRecord | None = None  # once all but the name is done
+        self._folder = uploads.open_directory(tree, upload.bucket, upload.key, upload.id)
+        try:
+            if tree.places_directly:
+                self._slot = placed.take(tree, upload, self._folder, number, size)
+                if self._slot is not None and self._holds_acknowledged(self._slot):
+                    self._slot.close()
+                    self._slot = None
+            if self._slot is None:
+                self._make()
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
+
+    def _holds_acknowledged(self, slot: Slot) -> bool:
+        """True when a part that counts is where the slot is: it stays until another is whole."""
+        part = read(self._folder, self.number)
+        return part is not None and part.data == slot.name
+
+    def _make(self) -> None:
+        """Make the file that becomes the part, without a name where that is possible."""
+        self._fd, self._name = placed.new_file(self._folder, self._folder, self._tree.tmpfile)
+
+    def write(self, data: Buffer) -> None:
+        """Append all of a buffer."""
+        view = memoryview(data)
+        try:
+            if self._slot is not None:
+                self._slot.write(view, self.size)
+                self.size += len(view)
+                return
+            while view:
+                count = os.write(self._fd, view)
+                self.size += count
+                view = view[count:]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def copy_from(self, source: int, offset: int, count: int) -> None:
+        """Append ``count`` bytes of an open file; shared blocks where the file system has them.
+
+        Raise InternalError when the source ends before.
+        """
+        try:
+            if self._slot is not None:
+                self._slot.copy_from(source, offset, count, self.size)
+            else:
+                placed.copy(source, offset, self._fd, self.size, count)
+            self.size += count
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def commit(self, etag: str, algorithm: str, checksum: str) -> PartRecord:
+        """Make what was written the part, and return its record. The draft is used up.
+
+        When another verb holds the upload, raise Busy: then this may be called again.
+        """
+        try:
+            if self._part is None:
+                self._part = self._describe(etag, algorithm, checksum)
+            with locks.hold_upload(self._tree.root, self._path):
+                uploads.expect_in_progress(self._tree, self._folder, self._path)
+                if self._slot is not None:
+                    self._slot.expect_open()
+                self._publish()
+            if self._tree.durability == "full":
+                os.fsync(self._folder)
+            self._tree.step("part synced")
+        except errors.Busy:
+            raise
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
+        self.discard()
+        return self._part
+
+    def _describe(self, etag: str, algorithm: str, checksum: str) -> PartRecord:
+        """Write the attributes, and sync what the part consists of. Return its record."""
+        slot = self._slot
+        place = (slot.name, slot.offset) if slot is not None else ("", 0)
+        part = PartRecord(self.number, self.size, time.time_ns(), etag, algorithm, checksum, *place)
+        if self._fd < 0:
+            self._make()
+            os.ftruncate(self._fd, part.size)
+        for name, value in _attributes(part, self.upload):
+            try:
+                os.setxattr(self._fd, name, value)
+            except OSError as error:
+                metadata.raise_too_large(self._fd, error)
+                raise
+        self._tree.step("part described")
+        if slot is not None and self._tree.durability != "none":
+            os.fdatasync(slot.fd)
+        if self._tree.durability == "full":
+            os.fsync(self._fd)
+        elif self._tree.durability == "data":
+            os.fdatasync(self._fd)
+        self._tree.step("part bytes synced")
+        return part
+
+    def _publish(self) -> None:
+        """Give the file the part's name, in place of one that has it."""
+        name = str(self.number)
+        if not self._name:
+            try:
+                placed.link(self._fd, self._folder, name)
+                self._tree.step("part linked")
+                return
+            except FileExistsError:
+                self._name = placed.hidden_name()
+                placed.link(self._fd, self._folder, self._name)
+        os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._name = ""
+        self._tree.step("part renamed")
+
+    def discard(self) -> None:
+        """Let go of everything; harmless when there is nothing left."""
+        if self._name:
+            with contextlib.suppress(OSError):  # removed with the upload
+                os.unlink(self._name, dir_fd=self._folder)
+            self._name = ""
+        if self._slot is not None:
+            self._slot.close()
+            self._slot = None
+        for fd in (self._fd, self._folder):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._folder = -1
+
+    def _failed(self, error: OSError) -> errors.StoreError:
+        found = errors.from_os(error, f"{self.upload.bucket}/{self.upload.key}")
+        if isinstance(found, errors.NoSuchKey):  # the directory is gone
+            return errors.NoSuchUpload(UploadId=self.upload.id)
+        return found
+
+
+def _attributes(part: PartRecord, upload: Upload) -> list[tuple[str, bytes]]:
+    words = (
+        part.etag, part.size, part.mtime_ns, part.algorithm or "-", part.checksum or "-",
+        part.data or "-", part.offset,
+    )  # fmt: skip
+    wanted = [(PART, " ".join(map(str, words)).encode())]
+    if part.data:
+        wanted.append(("user.etag", f'W/"{part.etag}"'.encode()))
+        return wanted
+    wanted.append(("user.etag", f'"{part.etag}"'.encode()))
+    if upload.algorithm:
+        wanted.append(("user.checksums", declaration.encode(part.algorithm, "", part.checksum)))
+    elif part.algorithm == "CRC64NVME":
+        wanted.append((CRC64NVME, part.checksum.encode()))
+    return wanted

@@ -21,6 +21,9 @@ name (between link and rename), which is swept, and an empty parent of ours, whi
 there uses. A put that fails removes what it made. That includes its name when step 6 fails: then
 nobody knows what is on the disk, and the client hears an error.
 
+A file that is made already, an upload's whose parts lie where they belong (``placed``), takes the
+same way from step 2 on. It has a hidden name, and keeps that when the commit fails.
+
 Durability (what holds when a verb has returned, for a power cut; a killed process alone loses
 nothing):
 
@@ -42,7 +45,7 @@ import os
 import stat
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from s3filters.store import errors, freeing, hidden, locks, metadata, parents, paths, promises
 from s3filters.store.metadata import Attributes, Record
@@ -71,6 +74,14 @@ def leads_to_directory(directory: int, last: bytes) -> bool:
         return False
 
 
+class Made(NamedTuple):
+    """A file with a hidden name: its descriptor, that of its directory, and the name in there."""
+
+    fd: int
+    directory: int
+    name: str
+
+
 class Draft:
     """A file on its way: written, then committed once or discarded. One thread at a time.
 
@@ -80,13 +91,17 @@ class Draft:
     """
 
     __slots__ = (
-        "_hidden", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path", "size",
+        "_hidden", "_keeps", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path",
+        "size",
     )  # fmt: skip
 
-    def __init__(self, tree: Tree, bucket: str, key: str, *, brief: bool = False) -> None:
+    def __init__(
+        self, tree: Tree, bucket: str, key: str, *, brief: bool = False, made: Made | None = None
+    ) -> None:
         """Open the file.
 
         :param brief: the commit follows at once, so the parent may be kept open until then
+        :param made: the file, which is not opened then; both descriptors are the draft's now
         """
         self._tree = tree
         self.bucket, self.key = bucket, key
@@ -97,6 +112,9 @@ class Draft:
         self._name = ""  # our name in there, once we have one
         self._way: Way | None = None
         self._replaces = False  # the name was taken a moment ago: linking first would be in vain
+        self._keeps = made is not None  # our name in there stays, unless all goes well
+        if made is not None:
+            self.fd, self._hidden, self._name = made
         try:
             self._open(brief)
         except BaseException as error:
@@ -138,9 +156,11 @@ class Draft:
         *,
         only_if_absent: bool = False,
         check: Check | None = None,
+        again: bool = False,
     ) -> Record:
         """Give the file its attributes and its name, and return its record. The draft is used up.
 
+        :param again: it may have attributes from a commit that failed
         :param only_if_absent: raise AlreadyExists when the key is an object
         :param check: called with the current record, or None, under the key's lock; what it raises
             is raised, and nothing has changed then
@@ -149,7 +169,7 @@ class Draft:
         """
         self._step("written")
         try:
-            metadata.write(self.fd, attributes, os.fstat(self.fd))
+            metadata.write(self.fd, attributes, os.fstat(self.fd), again=again)
             self._step("attributes")
             if self._tree.durability == "full":
                 os.fsync(self.fd)
@@ -157,6 +177,7 @@ class Draft:
                 os.fdatasync(self.fd)
             self._step("file synced")
             self._publish(only_if_absent, check)
+            self._keeps = False
             return metadata.record_of(attributes, os.fstat(self.fd))
         except OSError as error:
             raise self._failed(error) from error
@@ -165,10 +186,10 @@ class Draft:
 
     def discard(self) -> None:
         """Let go of everything; harmless when there is nothing left."""
-        if self._name:
+        if self._name and not self._keeps:
             with contextlib.suppress(OSError):  # swept later
                 os.unlink(self._name, dir_fd=self._hidden)
-            self._name = ""
+        self._name = ""
         if self._way is not None:
             self._way.close()
             self._way = None
@@ -197,7 +218,8 @@ class Draft:
             try:
                 if not missing and not brief:
                     self._refuse_directory(directory, last)
-                self._open_nameless(directory)
+                if self.fd < 0:
+                    self._open_nameless(directory)
                 if brief and not missing:
                     self._replaces = os.access(
                         last, os.F_OK, dir_fd=directory, follow_symlinks=False

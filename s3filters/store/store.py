@@ -8,16 +8,20 @@ memory or raise WouldBlock. ``local`` says whether that can ever work.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import objects, sweep
+from s3filters.store import joining, objects, parts, sweep
+from s3filters.store import uploads as upload_verbs
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.objects import Opened
+from s3filters.store.parts import PartDraft, PartRecord
 from s3filters.store.place import Buffer, Check, Draft
 from s3filters.store.tree import Tree
+from s3filters.store.uploads import Upload
 
 
 class Store(Tree):
@@ -50,8 +54,9 @@ class Store(Tree):
 
     def head(self, bucket: str, key: str, *, cached: bool = False) -> Record:
         """Return an object's record. Raise NoSuchKey, StoreError."""
-        # Attributes are read faster from a file that is really open; what is known needs none.
-        fd, record = self.find(bucket, key, LOOK if cached else READ, cached)
+        if not cached:
+            return self.look(bucket, key)
+        fd, record = self.find(bucket, key, LOOK, cached)  # what is known needs no open file
         os.close(fd)
         return record
 
@@ -86,6 +91,59 @@ class Store(Tree):
     def delete(self, bucket: str, key: str, check: Check | None = None) -> bool:
         """Delete an object; return whether there was one. Raise StoreError."""
         return objects.delete(self, bucket, key, check)
+
+    # Uploads ------------------------------------------------------------------------------------
+
+    def create_upload(self, upload: Upload) -> None:
+        """Begin an upload, whose id the caller made. Raise NoSuchBucket, StoreError."""
+        upload_verbs.create(self, upload)
+
+    def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
+        """Return an upload in progress. Raise NoSuchUpload, NoSuchBucket, StoreError."""
+        return upload_verbs.get(self, bucket, key, upload_id)
+
+    def uploads(self, bucket: str) -> Iterator[Upload]:
+        """Yield a bucket's uploads, in no order, without what is to be stored with the object."""
+        return upload_verbs.all_of(self, bucket)
+
+    def end_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Abort an upload. Raise NoSuchUpload, Busy, StoreError."""
+        upload_verbs.abort(self, bucket, key, upload_id)
+
+    def reap_uploads(self, age_s: float) -> list[Upload]:
+        """Abort uploads that are older and not in use; return them. Raise StoreError."""
+        return upload_verbs.reap(self, age_s)
+
+    def part(self, upload: Upload, number: int, size: int) -> PartDraft:
+        """Begin to store a part of ``size`` bytes; see PartDraft for the rest and for errors."""
+        return PartDraft(self, upload, number, size)
+
+    def parts(
+        self, bucket: str, key: str, upload_id: str, after: int, limit: int
+    ) -> tuple[list[PartRecord], bool]:
+        """Return parts with numbers over ``after``, at most ``limit``, and whether there are more.
+
+        Raise NoSuchUpload, StoreError.
+        """
+        return parts.page(self, bucket, key, upload_id, after, limit)
+
+    def complete(
+        self,
+        name: tuple[str, str, str],
+        numbers: Sequence[int],
+        describe: joining.Describe,
+        *,
+        only_if_absent: bool = False,
+        check: Check | None = None,
+    ) -> Record:
+        """Make parts an object and end the upload. Parameters and errors: ``joining.complete``."""
+        return joining.complete(
+            self, name, numbers, describe, only_if_absent=only_if_absent, check=check
+        )
+
+    def made_by(self, bucket: str, key: str, upload_id: str) -> Record | None:
+        """Return the object's record when this upload made it, else None. Raise StoreError."""
+        return joining.made_by(self, bucket, key, upload_id)
 
     def sweep(self, age_s: float) -> int:
         """Remove what crashes left behind more than ``age_s`` seconds ago; return how many."""

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 from s3filters.store import errors, filesystem, metadata, paths
 from s3filters.store.beneath import DIRECTORY, LOOK, READ, Kind, Root
@@ -19,6 +20,7 @@ from s3filters.store.metadata import Record
 from s3filters.store.names import NameCache
 
 DURABILITIES = ("full", "data", "none")
+PLACEMENTS = ("auto", "files", "direct")
 
 
 class Tree:
@@ -28,28 +30,37 @@ class Tree:
     :param durability: what a verb has made sure of when it returns, see ``place``
     :param local: whether inodes change on this machine alone; None asks the file system
     :param symlinks_outside: reading follows symbolic links out of the root
+    :param placement: where the bytes of an upload's parts go, see ``placed``
     :param records: how many Records to remember
     :param trace: called with a word at each step of a change, for crash tests
 
     Raise OSError when the root cannot be opened, filesystem.Unsuitable when it cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what an ini says of a root
         self,
         path: str | os.PathLike[str],
         *,
         durability: str = "full",
         local: bool | None = None,
         symlinks_outside: bool = False,
+        placement: str = "auto",
         records: int = 20_000,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         if durability not in DURABILITIES:
             raise ValueError(f"durability is one of {', '.join(DURABILITIES)}, not {durability}")
+        if placement not in PLACEMENTS:
+            raise ValueError(f"placement is one of {', '.join(PLACEMENTS)}, not {placement}")
         self.root = Root(path, outside=symlinks_outside)
         found = filesystem.inspect(self.root.fd, self.root.path)
         self.local = found.local if local is None else local
         self.tmpfile = found.tmpfile
+        if placement == "direct" and not self.local:
+            raise filesystem.Unsuitable(
+                f"placement = direct needs a file system of this machine, and {path} is on another"
+            )
+        self._placement = placement
         self.durability = durability
         self.trace = trace
         self.known = Known(records if self.local else 0)
@@ -57,10 +68,25 @@ class Tree:
         self._open_cached = self.root.open_cached if can_cached else _cannot
         self.names = NameCache(local=self.local)  # of directories, for listings
 
+    @cached_property
+    def places_directly(self) -> bool:
+        """Whether parts are written where they will lie in the object, see ``placed``."""
+        if self._placement != "auto":
+            return self._placement == "direct"
+        if not self.local:
+            return False
+        # Sharing blocks waits until they are on the disk, which without durability they are not.
+        return self.durability == "none" or not filesystem.can_clone(self.root.fd)
+
     def close(self) -> None:
         """Close the root; no verb may be called after this."""
         self.names.close()
         os.close(self.root.fd)
+
+    def step(self, word: str) -> None:
+        """Say that a step of a change is done, to whoever traces them."""
+        if self.trace is not None:
+            self.trace(word)
 
     def record(self, target: int | str, found: os.stat_result, name: str) -> Record | None:
         """Return the record of an inode that was just stat'ed; None where it is no object.
@@ -132,6 +158,13 @@ class Tree:
                 raise errors.from_os(error, f"{bucket}/{key}") from error
             raise
         return fd, record
+
+    def look(self, bucket: str, key: str) -> Record:
+        """Return an object's record. Raise NoSuchKey, NoSuchBucket, StoreError."""
+        # Attributes are read faster from a file that is really open.
+        fd, record = self.find(bucket, key, READ)
+        os.close(fd)
+        return record
 
     def _not_opened(self, error: OSError, bucket: str, key: str) -> Exception:
         """Return what an error of opening means to somebody who wants to read."""

@@ -1,9 +1,51 @@
-"""Uploads in progress: their directories, and what was fixed when they began."""
+"""Uploads in progress: one directory each, which holds what was fixed when the upload began.
+
+``<bucket>/.sgwtmp/multipart/<sha256 of the key>/<upload id>/``, as Versity's gateway lays it out;
+the key itself is an attribute of the directory above. An upload begins and ends by one rename, so
+it is seen whole or not at all:
+
+* ``<id>.new.inprogress`` is being made;
+* ``<id>`` is in progress: its parts can be listed, replaced, completed;
+* ``<id>.ended.inprogress`` was completed or aborted: it is worth nothing, and whoever meets it may
+  remove it;
+* ``<id>.<etag>.inprogress`` is what Versity's gateway calls an upload while it completes it. One
+  that died then left its parts there: after ``ABANDONED_S`` it is taken for what it is, an upload
+  in progress.
+
+Who changes an upload (publishes a part, completes, aborts) holds its lock, and looks under it
+whether the directory still has its name. Ids are canonical UUIDs and nothing else, so no id leads
+anywhere but here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+from s3filters.store import declaration, errors, hidden, locks, metadata, parents, paths, removing
+from s3filters.store.beneath import DIRECTORY
+from s3filters.store.metadata import Attributes
+from s3filters.store.tree import Tree
+
+MULTIPART = "multipart"
+NEW, ENDED = ".new.inprogress", ".ended.inprogress"
+ABANDONED_S = 600.0
+KEY = "user.objname"
+# In ns since the epoch; a directory's mtime moves with its files.
+INITIATED = "user.s3filters.initiated"
+INITIATOR = "user.s3filters.initiator"
+CHECKSUMS = "user.checksums"
+IDLE_S = 86400.0  # an upload that got a part since then is in use, however old it is
+
+is_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_is_folder = re.compile(r"[0-9a-f]{64}").fullmatch
+_ATTEMPTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +67,355 @@ class Upload:
     tags: Mapping[str, str] | None = None
     algorithm: str = ""
     checksum_type: str = ""
+
+
+def folder_of(bucket: str, key: str) -> bytes:
+    """Return the path under the root of the directory of all uploads of a key."""
+    name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{bucket}/{paths.HIDDEN}/{MULTIPART}/{name}".encode()
+
+
+def path_of(bucket: str, key: str, upload_id: str) -> bytes:
+    """Return the path of an upload under the root. Raise NoSuchUpload for what is no id."""
+    if not is_id(upload_id):
+        raise errors.NoSuchUpload(UploadId=upload_id)
+    return b"%b/%b" % (folder_of(bucket, key), upload_id.encode())
+
+
+# Beginning ---------------------------------------------------------------------------------------
+
+
+def create(tree: Tree, upload: Upload) -> None:
+    """Begin an upload. With durability ``full`` it is there when the power goes.
+
+    Raise NoSuchBucket, MetadataTooLarge, StoreError.
+    """
+    if not is_id(upload.id):
+        raise ValueError("an upload id is a canonical UUID")
+    folder = folder_of(upload.bucket, upload.key)
+    try:
+        locks.make(tree.root, folder)  # so that ending it needs no space
+        for _ in parents.attempts():
+            with contextlib.suppress(FileNotFoundError):  # pruned by who ended the key's last one
+                _begin(tree, folder, upload)
+                return
+            os.close(tree.open_bucket(upload.bucket))
+    except OSError as error:
+        raise errors.from_os(error, f"{upload.bucket}/{upload.key}") from error
+    raise errors.SlowDown
+
+
+def _begin(tree: Tree, folder: bytes, upload: Upload) -> None:
+    with _open_folder(tree, folder, upload.key) as fd:
+        new = upload.id + NEW
+        os.mkdir(new, hidden.MODE, dir_fd=fd)
+        try:
+            _describe(tree, fd, new, upload)
+            os.rename(new, upload.id, src_dir_fd=fd, dst_dir_fd=fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rmdir(new, dir_fd=fd)
+            raise
+        if tree.durability == "full":
+            os.fsync(fd)
+        tree.step("upload created")
+
+
+@contextlib.contextmanager
+def _open_folder(tree: Tree, folder: bytes, key: str) -> Iterator[int]:
+    """Open the directory of a key's uploads, making it and those above it when they are missing."""
+    bucket, hidden_name, multipart, last = folder.split(b"/")
+    fd = tree.root.open(bucket, DIRECTORY)
+    try:
+        for name in (hidden_name, multipart, last):
+            made = _enter(fd, name)
+            if tree.durability == "full" and made[1]:
+                os.fsync(fd)
+            os.close(fd)
+            fd = made[0]
+        os.setxattr(fd, KEY, key.encode())
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _enter(above: int, name: bytes) -> tuple[int, bool]:
+    """Open a directory in an open one; return it and whether it had to be made."""
+    made = False
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, hidden.MODE, dir_fd=above)
+        made = True
+    return os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above), made
+
+
+def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
+    attributes = Attributes(
+        etag="",
+        headers=upload.headers,
+        user=upload.user,
+        storage_class=upload.storage_class,
+        tags=upload.tags,
+    )
+    wanted = [pair for pair in metadata.encode(attributes, None) if pair[0] != "user.etag"]
+    wanted.append((INITIATED, b"%d" % upload.initiated_ns))
+    if upload.initiator:
+        wanted.append((INITIATOR, upload.initiator.encode()))
+    if upload.algorithm:
+        wanted.append((CHECKSUMS, declaration.encode(upload.algorithm, upload.checksum_type)))
+    fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        for attribute, value in wanted:
+            try:
+                os.setxattr(fd, attribute, value)
+            except OSError as error:
+                metadata.raise_too_large(fd, error)
+                raise
+        if tree.durability == "full":
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# Finding -----------------------------------------------------------------------------------------
+
+
+def open_directory(tree: Tree, bucket: str, key: str, upload_id: str) -> int:
+    """Return a descriptor of an upload's directory; the caller closes it.
+
+    Raise NoSuchUpload, NoSuchBucket, StoreError.
+    """
+    path = path_of(bucket, key, upload_id)
+    try:
+        try:
+            return tree.root.open(path, DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            os.close(tree.open_bucket(bucket))
+            if not _adopt(tree, path, upload_id):
+                raise errors.NoSuchUpload(UploadId=upload_id) from None
+            return tree.root.open(path, DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise errors.NoSuchUpload(UploadId=upload_id) from error
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+
+
+def _adopt(tree: Tree, path: bytes, upload_id: str) -> bool:
+    """Give an upload its name back that Versity's gateway was completing when it died.
+
+    Raise SlowDown when it may be at it still, OSError.
+    """
+    folder, _, last = path.rpartition(b"/")
+    fd = tree.root.open(folder, DIRECTORY)
+    try:
+        with os.scandir(fd) as entries:
+            claimed = [
+                entry
+                for entry in entries
+                if entry.name.startswith(f"{upload_id}.")
+                and entry.name.endswith(".inprogress")
+                and not entry.name.endswith((NEW, ENDED))
+            ]
+        for entry in claimed:
+            age_s = time.time() - entry.stat(follow_symlinks=False).st_ctime
+            if age_s < ABANDONED_S:
+                raise errors.SlowDown("Another gateway may be completing this upload.")
+            os.rename(entry.name, last, src_dir_fd=fd, dst_dir_fd=fd)
+            return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def expect_in_progress(tree: Tree, fd: int, path: bytes) -> None:
+    """Raise NoSuchUpload when an open upload's directory has lost its name; under its lock."""
+    try:
+        found = os.stat(path, dir_fd=tree.root.fd, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise errors.NoSuchUpload from error
+    if not os.path.samestat(found, os.fstat(fd)):
+        raise errors.NoSuchUpload
+
+
+def get(tree: Tree, bucket: str, key: str, upload_id: str) -> Upload:
+    """Return an upload in progress. Raise NoSuchUpload, NoSuchBucket, StoreError."""
+    fd = open_directory(tree, bucket, key, upload_id)
+    try:
+        return read(fd, bucket, key, upload_id)
+    finally:
+        os.close(fd)
+
+
+def read(fd: int, bucket: str, key: str, upload_id: str) -> Upload:
+    """Return the upload of an open directory. Raise StoreError."""
+    try:
+        raw = {n: os.getxattr(fd, n) for n in os.listxattr(fd) if n.startswith("user.")}
+        mtime_ns = os.fstat(fd).st_mtime_ns
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    return _upload(raw, mtime_ns, bucket, key, upload_id)
+
+
+def _upload(
+    raw: Mapping[str, bytes], mtime_ns: int, bucket: str, key: str, upload_id: str
+) -> Upload:
+    algorithm, kind, _ = declaration.decode(raw.get(CHECKSUMS))
+    initiated = raw.get(INITIATED, b"")
+    return Upload(
+        bucket=bucket,
+        key=key,
+        id=upload_id,
+        initiated_ns=int(initiated) if initiated.isdigit() else mtime_ns,
+        initiator=raw.get(INITIATOR, b"").decode("utf-8", "replace"),
+        headers={
+            name: raw["user." + name].decode("utf-8", "replace")
+            for name in metadata.STANDARD_HEADERS
+            if "user." + name in raw
+        },
+        user=_texts(raw.get("user.metadata")),
+        storage_class=raw.get(metadata.STORAGE_CLASS, b"STANDARD").decode("ascii", "replace"),
+        tags=_texts(raw.get("user.X-Amz-Tagging")) or None,
+        algorithm=algorithm,
+        checksum_type=kind,
+    )
+
+
+def _texts(value: bytes | None) -> dict[str, str]:
+    return {str(name): str(text) for name, text in metadata.tags_in(value).items()}
+
+
+# All of a bucket ---------------------------------------------------------------------------------
+
+_LISTED = (INITIATED, INITIATOR, metadata.STORAGE_CLASS, CHECKSUMS)
+
+
+def all_of(tree: Tree, bucket: str) -> Iterator[Upload]:
+    """Yield a bucket's uploads in no order, one directory at a time, without what is stored.
+
+    Raise NoSuchBucket, StoreError.
+    """
+    try:
+        fd = tree.root.open(f"{bucket}/{paths.HIDDEN}/{MULTIPART}".encode(), DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        os.close(tree.open_bucket(bucket))
+        return
+    except OSError as error:
+        raise errors.from_os(error, bucket) from error
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                if _is_folder(entry.name):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                        yield from _all_in(fd, entry.name, bucket)
+    except OSError as error:
+        raise errors.from_os(error, bucket) from error
+    finally:
+        os.close(fd)
+
+
+def _all_in(multipart: int, folder: str, bucket: str) -> Iterator[Upload]:
+    fd = os.open(folder, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=multipart)
+    try:
+        key = _key_of(fd, folder)
+        if key is None:
+            return
+        with os.scandir(fd) as entries:
+            ids = [entry.name for entry in entries if is_id(entry.name)]
+        for upload_id in ids:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                yield _look(fd, upload_id, bucket, key)
+    finally:
+        os.close(fd)
+
+
+def _key_of(fd: int, folder: str) -> str | None:
+    """Return the key of an open directory of uploads; None when that is not what it says it is."""
+    try:
+        raw = os.getxattr(fd, KEY)
+        return raw.decode() if hashlib.sha256(raw).hexdigest() == folder else None
+    except UnicodeDecodeError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return None
+        raise
+
+
+def _look(folder: int, upload_id: str, bucket: str, key: str) -> Upload:
+    target = f"/proc/self/fd/{folder}/{upload_id}"
+    found = os.stat(upload_id, dir_fd=folder, follow_symlinks=False)
+    raw = {}
+    for name in _LISTED:
+        try:
+            raw[name] = os.getxattr(target, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+    return _upload(raw, found.st_mtime_ns, bucket, key, upload_id)
+
+
+# Ending ------------------------------------------------------------------------------------------
+
+
+def end(tree: Tree, path: bytes) -> None:
+    """Take an upload's name away, under its lock; what it held is removed later. Raise OSError."""
+    folder, _, last = path.rpartition(b"/")
+    fd = tree.root.open(folder, DIRECTORY)
+    try:
+        ended = last + ENDED.encode()
+        os.rename(last, ended, src_dir_fd=fd, dst_dir_fd=fd)
+        tree.step("upload ended")
+    except BaseException:
+        os.close(fd)
+        raise
+    removing.later(tree.root, fd, folder, ended)
+
+
+def abort(tree: Tree, bucket: str, key: str, upload_id: str) -> None:
+    """End an upload; with durability ``full`` it stays ended when the power goes.
+
+    Raise NoSuchUpload, Busy, StoreError.
+    """
+    path = path_of(bucket, key, upload_id)
+    fd = open_directory(tree, bucket, key, upload_id)
+    try:
+        with locks.hold_upload(tree.root, path):
+            expect_in_progress(tree, fd, path)
+            end(tree, path)
+        if tree.durability == "full":
+            removing.sync(tree.root, path.rpartition(b"/")[0])
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+    finally:
+        os.close(fd)
+
+
+def reap(tree: Tree, age_s: float) -> list[Upload]:
+    """End uploads that began longer ago than ``age_s`` seconds and return them.
+
+    One that got a part within the last day (or within ``age_s``, when that is less) stays.
+    Raise StoreError.
+    """
+    now_ns = time.time_ns()
+    reaped = []
+    with os.scandir(tree.root.fd) as entries:
+        buckets = [entry.name for entry in entries if paths.is_bucket(entry.name)]
+    for bucket in buckets:
+        with contextlib.suppress(errors.NoSuchBucket):
+            for upload in list(_older(tree, bucket, now_ns - int(age_s * 1e9))):
+                with contextlib.suppress(errors.NoSuchUpload, errors.Busy):
+                    if not _used_since(tree, upload, now_ns - int(min(age_s, IDLE_S) * 1e9)):
+                        abort(tree, bucket, upload.key, upload.id)
+                        reaped.append(upload)
+    return reaped
+
+
+def _older(tree: Tree, bucket: str, limit_ns: int) -> Iterator[Upload]:
+    return (upload for upload in all_of(tree, bucket) if upload.initiated_ns < limit_ns)
+
+
+def _used_since(tree: Tree, upload: Upload, limit_ns: int) -> bool:
+    fd = open_directory(tree, upload.bucket, upload.key, upload.id)
+    try:
+        return os.fstat(fd).st_mtime_ns >= limit_ns
+    finally:
+        os.close(fd)
