@@ -95,60 +95,67 @@ def parse_parts(body: bytes) -> list[CompletedPart]:
     that is not understood; InvalidRequest for two checksums of one part; InvalidPartOrder when the
     numbers do not ascend.
     """
-    parts: list[_Fields] = []
-    parser = _parser(parts)
+    reader = _Reader()
     try:
-        parser.Parse(body, True)
+        _parser(reader).Parse(body, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise S3Error("MalformedXML") from error.with_traceback(None)
-    if not parts:
+    if not reader.parts:
         raise S3Error("MalformedXML")
-    completed = [_completed(fields) for fields in parts]
+    completed = [_completed(fields) for fields in reader.parts]
     _check_order(completed)
     return completed
 
 
-def _parser(parts: list[_Fields]) -> expat.XMLParserType:
-    """A parser that adds the fields of each part; to build a tree first costs several times more.
+class _Reader:
+    """Gathers the fields of each part; to build a tree first costs several times more.
 
-    It knows no document type, so no entities but the five of XML, and no depth but that of a field.
+    ``depth`` is 1 in the root, 2 in a part, 3 in a field of it, and never more.
     """
-    names = _Names()
-    depth, text, fields = 0, "", _Fields()  # 1: in the root, 2: in a part, 3: in a field of it
 
-    def start(tag: str, _attributes: object) -> None:
-        nonlocal depth, text, fields
-        depth += 1
+    __slots__ = ("_depth", "_fields", "_names", "_text", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[_Fields] = []
+        self._depth = 0
+        self._names = _Names()
+        self._fields: _Fields = {}
+        self._text = ""
+
+    def start(self, tag: str, _attributes: object) -> None:
+        depth = self._depth = self._depth + 1
         if depth == 3:
-            text = ""
-        elif depth == 2 and names[tag] == _PART and len(parts) < rules.PART_NUMBERS:
-            fields = {}
-        elif depth != 1 or names[tag] != _ROOT:
+            self._text = ""
+        elif depth == 2 and self._names[tag] == _PART and len(self.parts) < rules.PART_NUMBERS:
+            self._fields = {}
+        elif depth != 1 or self._names[tag] != _ROOT:
             raise S3Error("MalformedXML")
 
-    def end(tag: str) -> None:
-        nonlocal depth
+    def end(self, tag: str) -> None:
+        depth = self._depth
         if depth == 3:
-            name = names[tag]
-            if name not in _FIELDS or name in fields:
+            name = self._names[tag]
+            if name not in _FIELDS or name in self._fields:
                 raise S3Error("MalformedXML")
-            fields[name] = text
+            self._fields[name] = self._text
         elif depth == 2:
-            parts.append(fields)
-        depth -= 1
+            self.parts.append(self._fields)
+        self._depth = depth - 1
 
-    def data(more: str) -> None:
-        nonlocal text
-        if depth == 3:  # else blanks between elements
-            text += more
-            if len(text) > _LONGEST:
+    def data(self, text: str) -> None:
+        if self._depth == 3:  # else blanks between elements
+            self._text += text
+            if len(self._text) > _LONGEST:
                 raise S3Error("MalformedXML")
 
+
+def _parser(reader: _Reader) -> expat.XMLParserType:
     parser = expat.ParserCreate(None, " ")
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = data
-    parser.StartDoctypeDeclHandler = _no_document_type
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.data
+    parser.StartDoctypeDeclHandler = _no_document_type  # so no entities but the five of XML
     return parser
 
 
