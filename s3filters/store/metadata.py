@@ -108,6 +108,8 @@ class Record:
     tags: int = 0
     is_directory: bool = False
     touched: bool = False
+    upload_id: str = ""
+    part_checksums: tuple[str, ...] = ()
     answered: Any = field(default=None, init=False, compare=False, repr=False)  # kept by readers
 
 
@@ -123,6 +125,7 @@ class Attributes:
     parts: tuple[int, ...] = ()
     tags: Mapping[str, str] | None = None
     upload_id: str = ""
+    part_checksums: tuple[str, ...] = ()
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -311,15 +314,23 @@ def _json(value: bytes) -> dict[str, Any] | None:
 # Writing -----------------------------------------------------------------------------------------
 
 
-def write(fd: int, attributes: Attributes, seal: os.stat_result | None) -> None:
+def write(
+    fd: int, attributes: Attributes, seal: os.stat_result | None, *, again: bool = False
+) -> None:
     """Store the attributes on an open file that nobody can see yet.
 
+    :param again: it may have others from before, which go
     :param seal: the file's stat after its last byte was written; None for a directory, whose
         mtime changes with every file in it
 
     Raise MetadataTooLarge, InsufficientStorage, OSError.
     """
-    for name, value in encode(attributes, seal):
+    wanted = encode(attributes, seal)
+    if again:
+        stale = set(NAMES).intersection(os.listxattr(fd)) - {name for name, _ in wanted}
+        for name in stale:
+            os.removexattr(fd, name)
+    for name, value in wanted:
         try:
             os.setxattr(fd, name, value)
         except OSError as error:
