@@ -7,8 +7,8 @@ attributes and appears by one rename, so it is never seen without its owner.
 Deleting takes the name away with rmdir(2), which the kernel refuses while anything is in the
 directory: a put that is under way either is in time, and the bucket stays, or finds no bucket and
 fails. Before that go only things without worth: empty directories of ours, lock files (under
-their locks) and stale files on their way. Uploads in progress are not without worth: they keep
-the bucket.
+their locks), stale files on their way and uploads that were completed or aborted. Uploads in
+progress are not without worth, also where another gateway has claimed them: they keep the bucket.
 """
 
 from __future__ import annotations
@@ -256,6 +256,7 @@ def _clear(fd: int, bucket: str) -> None:
         return
     try:
         sweep.sweep_hidden(hidden, BUSY_S)
+        sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
         _remove_multipart(hidden, bucket)
         locks.remove(hidden)
     finally:
@@ -278,7 +279,8 @@ def _remove_multipart(hidden: int, bucket: str) -> None:
         return
     try:
         for key in _names(fd):
-            os.rmdir(key, dir_fd=fd)
+            with contextlib.suppress(FileNotFoundError):  # the one who ended its upload was first
+                os.rmdir(key, dir_fd=fd)
         os.rmdir("multipart", dir_fd=hidden)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):

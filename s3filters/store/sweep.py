@@ -2,8 +2,10 @@
 
 Only our own and Versity's names of files on their way are touched, only when they are older than
 the given age, and only when nobody holds a lock on them (a put without O_TMPFILE does, for as
-long as it takes). One sweep runs at a time on a machine; two at once on different machines do no
-harm.
+long as it takes). Of uploads it removes those that ended, those that were never begun, and those
+whose object is there: a gateway died between the object and the end of the upload. One that another
+gateway claimed and left gets its name back, so that it can be listed, completed and aborted. One
+sweep runs at a time on a machine; two at once on different machines do no harm.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import stat
 import time
 from collections.abc import Iterator
 
-from s3filters.store import locks, paths
+from s3filters.store import locks, paths, removing, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.tree import Tree
 
@@ -37,7 +39,7 @@ def sweep(tree: Tree, age_s: float) -> int:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 hidden = tree.root.open(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
                 try:
-                    count += sweep_hidden(hidden, age_s)
+                    count += sweep_hidden(hidden, age_s) + sweep_uploads(hidden, age_s)
                 finally:
                     os.close(hidden)
         return count
@@ -76,6 +78,80 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
                 if free:
                     os.unlink(name, dir_fd=hidden)
                     count += 1
+    return count
+
+
+def sweep_uploads(hidden: int, age_s: float, ended_age_s: float | None = None) -> int:
+    """Remove what uploads left behind in an open ``.sgwtmp``; return how many.
+
+    :param ended_age_s: age of what ended, when it is another
+    """
+    count = 0
+    with _folders(hidden) as folders:
+        for fd, above, name in folders:
+            count += sweep_hidden(fd, age_s)  # parts on their way
+            count += _remove_ended(fd, age_s if ended_age_s is None else ended_age_s)
+            count += _remove_unbegun(fd, age_s)
+            if time.time() - os.fstat(fd).st_ctime > age_s:
+                with contextlib.suppress(OSError):  # there are uploads in it
+                    os.rmdir(name, dir_fd=above)
+    return count
+
+
+@contextlib.contextmanager
+def _folders(hidden: int) -> Iterator[Iterator[tuple[int, int, str]]]:
+    """Open the directories of all keys' uploads one after the other: itself, the one above, name.
+
+    Nothing is there when ``.sgwtmp`` has no uploads.
+    """
+    try:
+        multipart = os.open(uploads.MULTIPART, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=hidden)
+    except (FileNotFoundError, NotADirectoryError):
+        yield iter(())
+        return
+    try:
+        yield _each_folder(multipart)
+    finally:
+        os.close(multipart)
+
+
+def _each_folder(multipart: int) -> Iterator[tuple[int, int, str]]:
+    with os.scandir(multipart) as entries:
+        for entry in entries:
+            try:
+                fd = os.open(entry.name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=multipart)
+            except OSError:
+                continue  # gone, none of ours, or not for us to read: the others are looked after
+            try:
+                yield fd, multipart, entry.name
+            finally:
+                os.close(fd)
+
+
+def _remove_ended(folder: int, age_s: float) -> int:
+    """Remove uploads that were completed or aborted from an open directory; return how many."""
+    count = 0
+    for name in _old_names(folder, age_s):
+        if name.endswith(uploads.ENDED):
+            with contextlib.suppress(OSError):  # what cannot be removed keeps nobody from the rest
+                removing.tree(folder, name)
+                count += 1
+    return count
+
+
+def _remove_unbegun(folder: int, age_s: float) -> int:
+    """Remove uploads that never got their name; return how many.
+
+    They are renamed first, so that one that gets its name this very moment is not touched.
+    """
+    count = 0
+    for name in _old_names(folder, age_s):
+        if name.endswith(uploads.NEW):
+            ended = name.removesuffix(uploads.NEW) + uploads.ENDED
+            with contextlib.suppress(OSError):
+                os.rename(name, ended, src_dir_fd=folder, dst_dir_fd=folder)
+                removing.tree(folder, ended)
+                count += 1
     return count
 
 

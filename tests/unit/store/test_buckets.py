@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from s3filters.store import buckets, errors, filesystem, parents
+from s3filters.store import buckets, errors, filesystem, parents, sweep
 from s3filters.store.errors import BucketAlreadyExists, BucketNotEmpty, NoSuchBucket
 from tests.unit.store.conftest import BUCKET, attributes
+
+UPLOAD = "386a110b-b0b4-4fef-bf2d-4e765e844d1b"
 
 
 def test_a_bucket_is_made_as_versitys_gateway_makes_it(box):
@@ -207,7 +209,9 @@ def test_an_empty_bucket_is_deleted_with_locks_and_folders_of_ours(box, no_open_
     (box.path / "left" / "over").mkdir(parents=True)
     for folder in ("left", "left/over"):
         os.setxattr(box.path / folder, parents.MADE, b"1")
-    (box.path / ".sgwtmp" / "multipart" / ("0" * 64)).mkdir(parents=True)
+    ended = box.path / ".sgwtmp" / "multipart" / ("0" * 64) / f"{UPLOAD}.ended.inprogress"
+    ended.mkdir(parents=True)
+    (ended / "1").write_bytes(b"part")
     box.store.delete_bucket(BUCKET)
     assert os.listdir(box.root) == []
     with pytest.raises(NoSuchBucket):
@@ -236,9 +240,17 @@ def fill_with_link(box):
 
 
 def fill_with_upload(box):
-    (
-        box.path / ".sgwtmp" / "multipart" / ("0" * 64) / "386a110b-b0b4-4fef-bf2d-4e765e844d1b"
-    ).mkdir(parents=True)
+    (box.path / ".sgwtmp" / "multipart" / ("0" * 64) / UPLOAD).mkdir(parents=True)
+
+
+def fill_with_claimed_upload(box):
+    claimed = f"{UPLOAD}.c388257bed0997141334085ff26dc81e-2.inprogress"
+    (box.path / ".sgwtmp" / "multipart" / ("0" * 64) / claimed).mkdir(parents=True)
+
+
+def fill_with_upload_that_begins(box):
+    new = f"{UPLOAD}.new.inprogress"
+    (box.path / ".sgwtmp" / "multipart" / ("0" * 64) / new).mkdir(parents=True)
 
 
 def fill_with_work(box):
@@ -265,6 +277,8 @@ def fill_with_marked_file(box):
         fill_with_foreign_folder_in_ours,
         fill_with_link,
         fill_with_upload,
+        fill_with_claimed_upload,
+        fill_with_upload_that_begins,
         fill_with_work,
         fill_with_unknown,
         fill_with_marked_file,
@@ -276,6 +290,21 @@ def test_a_bucket_with_something_of_worth_is_not_deleted(box, fill, no_open_file
     with pytest.raises(BucketNotEmpty):
         box.store.delete_bucket(BUCKET)
     assert (box.files(), sorted(os.walk(box.path / ".sgwtmp"))) == before
+
+
+def test_what_another_removes_meanwhile_is_no_error(box, monkeypatch):
+    folder = box.path / ".sgwtmp" / "multipart" / ("0" * 64)
+    folder.mkdir(parents=True)
+    real = sweep.sweep_uploads
+
+    def sweep_uploads(*args, **options):
+        found = real(*args, **options)
+        folder.rmdir()
+        return found
+
+    monkeypatch.setattr(sweep, "sweep_uploads", sweep_uploads)
+    box.store.delete_bucket(BUCKET)
+    assert os.listdir(box.root) == []
 
 
 def test_a_put_that_is_in_time_keeps_the_bucket_and_its_object(box, monkeypatch):

@@ -10,6 +10,8 @@ from tests.unit.store.conftest import BUCKET, attributes
 
 OURS = "put.0123456789abcdef"
 VERSITYS = "a" * 64 + ".123456789"
+UPLOAD = "386a110b-b0b4-4fef-bf2d-4e765e844d1b"
+CLAIMED = f"{UPLOAD}.c388257bed0997141334085ff26dc81e-2.inprogress"
 
 
 @pytest.fixture
@@ -92,3 +94,102 @@ def test_odd_things_with_our_names_stay(box, hidden):
 def test_a_name_that_goes_meanwhile_is_no_error(box, hidden, monkeypatch):
     monkeypatch.setattr(sweep, "_old_names", lambda *_: [OURS, "put.1111111111111111"])
     assert box.store.sweep(0) == 1
+
+
+# Uploads -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def multipart(box):
+    made = box.path / ".sgwtmp" / "multipart"
+    made.mkdir(parents=True)
+    return made
+
+
+def left(multipart):
+    return sorted(str(path.relative_to(multipart)) for path in multipart.rglob("*"))
+
+
+def test_what_ended_or_never_began_is_swept_with_all_that_is_in_it(box, multipart, no_open_files):
+    key = "0" * 64
+    for name in (f"{UPLOAD}.ended.inprogress", f"{UPLOAD}.new.inprogress"):
+        (multipart / key / name / "deeper").mkdir(parents=True)
+        (multipart / key / name / "1").write_bytes(b"x")
+        (multipart / key / name / "deeper" / "2").write_bytes(b"x")
+    (multipart / key / UPLOAD).mkdir()
+    (multipart / key / UPLOAD / "1").touch()
+    assert box.store.sweep(0) == 2
+    assert left(multipart) == [key, f"{key}/{UPLOAD}", f"{key}/{UPLOAD}/1"]
+
+
+def test_what_ended_or_began_lately_is_left_to_its_gateway(box, multipart):
+    for end in ("ended", "new"):
+        (multipart / ("0" * 64) / f"{UPLOAD}.{end}.inprogress").mkdir(parents=True)
+    (multipart / ("1" * 64)).mkdir()
+    before = left(multipart)
+    assert box.store.sweep(60) == 0
+    assert left(multipart) == before
+
+
+def test_directories_of_keys_without_uploads_go(box, multipart):
+    (multipart / ("0" * 64)).mkdir()
+    (multipart / ("1" * 64) / f"{UPLOAD}.ended.inprogress").mkdir(parents=True)
+    (multipart / ("2" * 64) / CLAIMED).mkdir(parents=True)
+    box.store.sweep(0)
+    assert left(multipart) == ["2" * 64, "2" * 64 + "/" + CLAIMED]
+
+
+def test_parts_on_their_way_are_swept_unless_somebody_writes_them(box, multipart):
+    (multipart / ("0" * 64) / UPLOAD).mkdir(parents=True)
+    (multipart / ("0" * 64) / VERSITYS).touch()
+    (multipart / ("0" * 64) / OURS).touch()
+    with (multipart / ("0" * 64) / OURS).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert box.store.sweep(0) == 1
+    assert sorted(os.listdir(multipart / ("0" * 64))) == [UPLOAD, OURS]
+
+
+def test_links_in_the_directory_of_uploads_lead_nowhere(box, multipart, tmp_path):
+    mine = tmp_path / "mine"
+    (mine / f"{UPLOAD}.ended.inprogress").mkdir(parents=True)
+    (mine / f"{UPLOAD}.ended.inprogress" / "file").touch()
+    (multipart / ("0" * 64)).symlink_to(mine)
+    (multipart / ("1" * 64)).mkdir()
+    (multipart / ("1" * 64) / "x.ended.inprogress").symlink_to(mine)
+    ended = multipart / ("1" * 64) / "y.ended.inprogress"
+    ended.mkdir()
+    (ended / "1").symlink_to(mine / f"{UPLOAD}.ended.inprogress" / "file")
+    (ended / "2").symlink_to(mine)
+    assert box.store.sweep(0) == 1
+    assert not ended.exists()
+    assert (mine / f"{UPLOAD}.ended.inprogress" / "file").exists()
+
+
+def test_a_directory_that_may_not_be_read_keeps_nobody_from_the_rest(box, multipart, monkeypatch):
+    for key in "012":
+        (multipart / (key * 64) / f"{UPLOAD}.ended.inprogress").mkdir(parents=True)
+    real = os.open
+
+    def refuse(name, *args, **options):
+        if name == "1" * 64:
+            raise PermissionError(13, "no")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert box.store.sweep(0) == 2
+    assert left(multipart) == ["1" * 64, "1" * 64 + f"/{UPLOAD}.ended.inprogress"]
+
+
+def test_an_upload_that_gets_its_name_this_moment_is_not_touched(box, multipart, monkeypatch):
+    new = multipart / ("0" * 64) / f"{UPLOAD}.new.inprogress"
+    new.mkdir(parents=True)
+    real = os.rename
+
+    def rename(name, *args, **options):
+        if name == new.name:
+            real(new, new.with_name(UPLOAD))
+        real(name, *args, **options)
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert box.store.sweep(0) == 0
+    assert left(multipart) == ["0" * 64, "0" * 64 + "/" + UPLOAD]
