@@ -22,7 +22,7 @@ from s3filters.pipeline.base import App
 from s3filters.pipeline.s3api import domains
 from s3filters.s3.call import IDENTITY
 from s3filters.s3.errors import S3Error
-from s3filters.sign import hoist
+from s3filters.sign import accountfile, hoist
 from s3filters.sign.credentials import Credentials
 from s3filters.sign.payload import body_of
 from s3filters.sign.proof import Rules
@@ -43,6 +43,14 @@ class Options:
         "File of the key pairs that may sign, a JSON line each; read again when it changes. Pairs "
         "in S3_ACCESS_KEY and S3_SECRET_KEY, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
         "CURVINE_ACCESS_KEY and CURVINE_SECRET_KEY of the environment may sign too.",
+        shared=True,
+    )
+    accounts: str = options.option(
+        "",
+        options.text,
+        "File of the accounts that keys belong to, ours or Versity's users.json; read again when "
+        "it changes. Empty: accounts.json beside the credentials file. Where there is none, each "
+        "key is an account of its own that may do everything.",
         shared=True,
     )
     storage_domain: tuple[str, ...] = options.option(
@@ -71,7 +79,12 @@ class Sigauth:
     def __init__(self, app: App, settings: Options) -> None:
         self.app = app
         self._rules = Rules(
-            Credentials(settings.credentials, os.environ, offload.run),
+            Credentials(
+                settings.credentials,
+                os.environ,
+                offload.run,
+                accountfile.beside(settings.credentials, settings.accounts),
+            ),
             region=settings.region,
             clock_skew=settings.clock_skew,
             max_presigned=settings.max_presigned_seconds,

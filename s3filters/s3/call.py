@@ -20,18 +20,26 @@ KEY = "s3filters.call"  # where s3api puts the Call in the environ
 IDENTITY = "s3filters.identity"
 REQUEST_ID = "s3filters.request_id"
 
+ROLES = ("admin", "userplus", "user")  # what an account may do before any grant is asked
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed the request.
+    """Who signed the request: a key, and the account that it belongs to.
 
-    ``access_key`` is the key that signed; ``id`` the canonical id that owner elements show (until
-    there are accounts, the access key itself).
+    ``access_key`` is the key that signed; ``id`` the account's canonical id, which owner elements
+    show and grants name (of a key without an account the access key itself). ``role`` is one of
+    ROLES: ``admin`` may do everything, ``userplus`` make buckets, ``user`` what it is granted.
+    ``uid`` and ``gid`` are None where the account has none, ``project`` is 0 then.
     """
 
     access_key: str
     id: str
     display_name: str = ""
+    role: str = "user"
+    uid: int | None = None
+    gid: int | None = None
+    project: int = 0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from s3filters.sign import keyfile
+from s3filters.sign import keyfile, replacing
 
 ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -191,7 +191,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 def test_a_file_that_is_replaced_while_its_lock_is_awaited_is_opened_again(tmp_path, monkeypatch):
     path = tmp_path / "keys"
     path.write_text(line())
-    real, taken = keyfile.fcntl.flock, []
+    real, taken = replacing.fcntl.flock, []
 
     def late(fd, how):
         if not taken:  # as if somebody else had held the lock and put a new file there, or none
@@ -202,7 +202,7 @@ def test_a_file_that_is_replaced_while_its_lock_is_awaited_is_opened_again(tmp_p
         taken.append(fd)
         real(fd, how)
 
-    monkeypatch.setattr(keyfile.fcntl, "flock", late)
+    monkeypatch.setattr(replacing.fcntl, "flock", late)
     keyfile.add(str(path), ACCESS, SECRET)
     assert [entry.access_key for entry in keyfile.read(str(path))] == ["B", ACCESS]
     assert len(taken) == 3
