@@ -18,8 +18,9 @@ import stat
 import time
 from collections.abc import Iterator
 
-from s3filters.store import locks, paths, removing, uploads
+from s3filters.store import joining, locks, paths, removing, uploads
 from s3filters.store.beneath import DIRECTORY
+from s3filters.store.errors import Busy, StoreError
 from s3filters.store.tree import Tree
 
 # Ours, and Versity's: sha256 of the key, then random digits.
@@ -40,6 +41,7 @@ def sweep(tree: Tree, age_s: float) -> int:
                 hidden = tree.root.open(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
                 try:
                     count += sweep_hidden(hidden, age_s) + sweep_uploads(hidden, age_s)
+                    count += _settle(tree, bucket, hidden, age_s)
                 finally:
                     os.close(hidden)
         return count
@@ -153,6 +155,39 @@ def _remove_unbegun(folder: int, age_s: float) -> int:
                 removing.tree(folder, ended)
                 count += 1
     return count
+
+
+def _settle(tree: Tree, bucket: str, hidden: int, age_s: float) -> int:
+    """End uploads whose objects are there; return how many.
+
+    What another gateway had claimed, and left, has the name of an upload in progress after this.
+    """
+    count = 0
+    with _folders(hidden) as folders:
+        for fd, _, name in folders:
+            with contextlib.suppress(OSError):  # one key's uploads keep nobody from the others
+                key = uploads.key_of(fd, name)
+                ids = _idle_uploads(fd, age_s) if key is not None else ()
+                count += sum(_is_finished(tree, bucket, key or "", each) for each in ids)
+    return count
+
+
+def _idle_uploads(folder: int, age_s: float) -> set[str]:
+    """Return the ids of uploads in an open directory that nothing has happened to for so long."""
+    names = [n for n in _old_names(folder, age_s) if not n.endswith((uploads.NEW, uploads.ENDED))]
+    return {n.partition(".")[0] for n in names if "." not in n or n.endswith(".inprogress")}
+
+
+def _is_finished(tree: Tree, bucket: str, key: str, upload_id: str) -> bool:
+    """End an upload if it made the object at its key; return whether it did."""
+    try:
+        os.close(uploads.open_directory(tree, bucket, key, upload_id))
+        if joining.made_by(tree, bucket, key, upload_id) is None:
+            return False
+        uploads.abort(tree, bucket, key, upload_id)
+    except (StoreError, Busy):
+        return False  # no upload, ended meanwhile, or in use: it stays as it is
+    return True
 
 
 @contextlib.contextmanager

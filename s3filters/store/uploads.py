@@ -315,7 +315,7 @@ def all_of(tree: Tree, bucket: str) -> Iterator[Upload]:
 def _all_in(multipart: int, folder: str, bucket: str) -> Iterator[Upload]:
     fd = os.open(folder, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=multipart)
     try:
-        key = _key_of(fd, folder)
+        key = key_of(fd, folder)
         if key is None:
             return
         with os.scandir(fd) as entries:
@@ -327,7 +327,7 @@ def _all_in(multipart: int, folder: str, bucket: str) -> Iterator[Upload]:
         os.close(fd)
 
 
-def _key_of(fd: int, folder: str) -> str | None:
+def key_of(fd: int, folder: str) -> str | None:
     """Return the key of an open directory of uploads; None when that is not what it says it is."""
     try:
         raw = os.getxattr(fd, KEY)

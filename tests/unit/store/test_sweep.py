@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+import time
 
 import pytest
 
-from s3filters.store import sweep
+from s3filters.store import locks, removing, sweep, uploads
+from s3filters.store.uploads import Upload
 from tests.unit.store.conftest import BUCKET, attributes
 
 OURS = "put.0123456789abcdef"
@@ -193,3 +195,69 @@ def test_an_upload_that_gets_its_name_this_moment_is_not_touched(box, multipart,
     monkeypatch.setattr(os, "rename", rename)
     assert box.store.sweep(0) == 0
     assert left(multipart) == ["0" * 64, "0" * 64 + "/" + UPLOAD]
+
+
+def begin(box, key="key"):
+    box.store.create_upload(Upload(BUCKET, key, UPLOAD, time.time_ns()))
+    (folder,) = (box.path / ".sgwtmp" / "multipart").iterdir()
+    return folder
+
+
+def finish(box, key="key", upload_id=UPLOAD):
+    """Store an object as completing the upload does."""
+    box.put(key, b"12", changes={"parts": (2,), "upload_id": upload_id, "etag": "0" * 32 + "-1"})
+
+
+def test_an_upload_whose_object_is_there_is_ended(box, no_open_files):
+    folder = begin(box)
+    finish(box)
+    assert box.store.sweep(60) == 0
+    assert box.store.sweep(0) == 1
+    removing.settle()
+    assert not (folder / UPLOAD).exists()
+    assert box.get("key") == b"12"
+
+
+def test_an_upload_whose_object_another_made_is_in_progress(box):
+    folder = begin(box)
+    finish(box, upload_id="486a110b-b0b4-4fef-bf2d-4e765e844d1b")
+    assert box.store.sweep(0) == 0
+    assert (folder / UPLOAD).exists()
+
+
+def test_an_upload_that_is_being_completed_is_left_alone(box):
+    folder = begin(box)
+    finish(box)
+    path = uploads.path_of(BUCKET, "key", UPLOAD)
+    with locks.hold_upload(box.store.root, path):
+        assert box.store.sweep(0) == 0
+    assert (folder / UPLOAD).exists()
+
+
+def test_an_upload_that_another_gateway_left_claimed_is_in_progress_again(box, monkeypatch):
+    folder = begin(box)
+    os.rename(folder / UPLOAD, folder / CLAIMED)
+    assert box.store.sweep(0) == 0
+    assert os.listdir(folder) == [CLAIMED]  # it may be at it still
+    monkeypatch.setattr(uploads, "ABANDONED_S", 0)
+    assert box.store.sweep(0) == 0
+    assert [each.id for each in box.store.uploads(BUCKET)] == [UPLOAD]
+
+
+def test_an_upload_that_another_gateway_completed_and_left_is_ended(box, monkeypatch):
+    folder = begin(box)
+    finish(box)
+    os.rename(folder / UPLOAD, folder / CLAIMED)
+    monkeypatch.setattr(uploads, "ABANDONED_S", 0)
+    assert box.store.sweep(0) == 1
+    removing.settle()
+    assert left(folder.parent) in ([], [folder.name])
+
+
+def test_an_upload_of_a_key_that_is_not_what_it_says_is_not_touched(box, multipart):
+    (multipart / ("0" * 64) / CLAIMED).mkdir(parents=True)
+    os.setxattr(multipart / ("0" * 64), "user.objname", b"other")
+    (multipart / ("1" * 64) / "not-an-id.inprogress").mkdir(parents=True)
+    before = left(multipart)
+    assert box.store.sweep(0) == 0
+    assert left(multipart) == before
