@@ -37,12 +37,12 @@ class Opened:
         if fd >= 0:
             os.close(fd)
 
-    def blocks(self, size: int) -> Iterator[bytes]:
-        """Yield the whole object in blocks of ``size`` bytes, the last one shorter.
+    def blocks(self, size: int, first: int = 0, count: int | None = None) -> Iterator[bytes]:
+        """Yield ``count`` bytes from ``first``, or all, in blocks of ``size``, the last one shorter.
 
-        Raise InternalError when it cannot be read to its end.
+        Raise InternalError when they cannot be read to their end.
         """
-        at, end = 0, self.record.size
+        at, end = first, self.record.size if count is None else first + count
         while at < end:
             try:
                 block = os.pread(self.fd, min(size, end - at), at)

@@ -10,16 +10,29 @@ from __future__ import annotations
 from typing import Any
 
 from s3filters.backends.fs.buckets import Buckets
+from s3filters.backends.fs.completing import Completing
 from s3filters.backends.fs.copying import Copying
 from s3filters.backends.fs.deleting import Deleting
 from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.reading import Reading
+from s3filters.backends.fs.uploading import Uploading
+from s3filters.backends.fs.uploads import Uploads
 from s3filters.backends.fs.writing import Writing
 from s3filters.store import Store
 from s3filters.store.filesystem import Unsuitable
 
 
-class FsBackend(Buckets, Reading, Writing, Copying, Deleting, Listings):
+class FsBackend(
+    Buckets,
+    Reading,
+    Writing,
+    Copying,
+    Deleting,
+    Listings,
+    Uploads,
+    Uploading,
+    Completing,
+):
     """S3 on a file system.
 
     :param store: the tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3filters.backends.fs import slowly
 from s3filters.backends.fs.parts import Check, Part, no_version, of_directory, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
@@ -34,22 +35,8 @@ class Copying(Part):
         no_version(call)
         check = write_check(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
-        record = self.offload.run(self._copy, call, only_if_absent, check)
-        checksum = record.checksums
-        return Reply(
-            200,
-            [("Content-Type", "application/xml")],
-            xml.render(
-                "CopyObjectResult",
-                {
-                    "LastModified": dates.iso_date(record.mtime_ns),
-                    "ETag": f'"{record.etag}"',
-                    "ChecksumType": checksum.type if checksum else None,
-                    f"Checksum{checksum.algorithm if checksum else ''}": checksum.value
-                    if checksum
-                    else None,
-                },
-            ),
+        return slowly.answer(
+            self.offload, call, lambda: _copied(self._copy(call, only_if_absent, check))
         )
 
     def _copy(self, call: Call, only_if_absent: bool, check: Check | None) -> Record:
@@ -89,6 +76,15 @@ class Copying(Part):
                 raise
         finally:
             opened.close()
+
+
+def _copied(record: Record) -> bytes:
+    checksum = record.checksums
+    document = {"LastModified": dates.iso_date(record.mtime_ns), "ETag": f'"{record.etag}"'}
+    if checksum is not None:
+        document["ChecksumType"] = checksum.type
+        document[f"Checksum{checksum.algorithm}"] = checksum.value
+    return xml.render("CopyObjectResult", document)
 
 
 def _refuse_idle_self_copy(call: Call, record: Record) -> None:
@@ -143,7 +139,7 @@ def _attributes(call: Call, opened: Opened) -> Attributes:
         checksums=checksums,
         storage_class=given.storage_class,
         parts=record.parts if keep else (),
-        tags=opened.tags() if call.params.get("TaggingDirective") != "REPLACE" else None,
+        tags=given.tags if call.params.get("TaggingDirective") == "REPLACE" else opened.tags(),
     )
 
 

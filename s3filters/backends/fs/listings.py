@@ -118,7 +118,7 @@ class _Document:
         self._params = call.params
         self._page = page
         self._quoted = call.params["EncodingType"] == "url"
-        self._name = _quote if self._quoted else xml.escape
+        self._name = quote if self._quoted else xml.escape
         self._out = [xml.DECLARATION, f'<{root} xmlns="{xml.NAMESPACE}">']
         self.text("Name", call.bucket or "")
         self.name("Prefix", call.params["Prefix"])
@@ -163,7 +163,7 @@ class _Document:
         return "".join(self._out).encode()
 
 
-def _quote(name: str) -> str:
+def quote(name: str) -> str:
     """Return a name in AWS's ``encoding-type=url``: as in a form, but with its slashes."""
     if _TO_QUOTE.search(name) is None:
         return name
