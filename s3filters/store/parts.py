@@ -195,7 +195,7 @@ class PartDraft:
                 self.size += len(view)
                 return
             while view:
-                count = os.write(self._fd, view)
+                count = os.pwrite(self._fd, view, self.size)
                 self.size += count
                 view = view[count:]
         except OSError as error:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from s3filters.store import declaration, errors, hidden, locks, metadata, parents, paths, removing
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes
+from s3filters.store.place import Draft
 from s3filters.store.tree import Tree
 
 MULTIPART = "multipart"
@@ -88,15 +89,16 @@ def path_of(bucket: str, key: str, upload_id: str) -> bytes:
 def create(tree: Tree, upload: Upload) -> None:
     """Begin an upload. With durability ``full`` it is there when the power goes.
 
-    Raise NoSuchBucket, MetadataTooLarge, StoreError.
+    Raise NoSuchBucket, MetadataTooLarge, what a Draft of the object would be refused with.
     """
     if not is_id(upload.id):
         raise ValueError("an upload id is a canonical UUID")
+    Draft(tree, upload.bucket, upload.key).discard()  # better said now than after 5 TiB
     folder = folder_of(upload.bucket, upload.key)
     try:
-        locks.make(tree.root, folder)  # so that ending it needs no space
         for _ in parents.attempts():
             with contextlib.suppress(FileNotFoundError):  # pruned by who ended the key's last one
+                locks.make(tree.root, folder)  # so that ending it needs no space
                 _begin(tree, folder, upload)
                 return
             os.close(tree.open_bucket(upload.bucket))

@@ -1,0 +1,356 @@
+"""Completing: whatever the sizes and the order, the object is the parts one behind the other."""
+
+import itertools
+import os
+import threading
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s3filters.store import errors, joining, locks, placed, uploads
+from tests.unit.store.conftest import BUCKET, Box
+from tests.unit.store.multipart import (
+    KEY,
+    begin,
+    complete,
+    describe,
+    draft,
+    folder,
+    left,
+    numbers,
+    put,
+)
+
+
+class Refused(Exception):
+    """What a check says."""
+
+
+@pytest.fixture(params=["direct", "files"])
+def box(request, make_box):
+    return make_box(placement=request.param)
+
+
+@pytest.fixture
+def direct(make_box):
+    return make_box(placement="direct")
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    """Parts of a few bytes may share a data file, as those of 5 MiB do."""
+    monkeypatch.setattr(placed, "LEAST", 2)
+
+
+def test_parts_become_one_object_and_nothing_else_stays(box, no_open_files):
+    upload = begin(box, headers={"content-type": "text/plain"})
+    pieces = {number: bytes([64 + number]) * 1000 for number in (1, 2, 3)}
+    pieces[4] = b"last"
+    for number in (2, 1, 4, 3):
+        put(box, upload, number, pieces[number])
+    record = complete(box, upload, [1, 2, 3, 4])
+    assert box.get(KEY) == b"".join(pieces.values())
+    assert record.etag.endswith("-4")
+    read = box.head(KEY)
+    assert (read.etag, read.parts, read.upload_id) == (record.etag, record.parts, upload.id)
+    assert read.headers == {"content-type": "text/plain"}
+    assert left(box) == []
+    assert os.stat(box.path / KEY).st_nlink == 1
+
+
+_sizes = st.lists(st.integers(0, 9), min_size=1, max_size=7)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    data=st.data(),
+    sizes=_sizes,
+    equal=st.booleans(),
+    placement=st.sampled_from(["direct", "files"]),
+)
+def test_any_sizes_in_any_order_with_replacements_and_gaps_are_joined(
+    tmp_path, data, sizes, equal, placement
+):
+    if equal:
+        sizes = [7] * (len(sizes) - 1) + [min(sizes[-1], 7)]
+    box = Box(tmp_path / uuid.uuid4().hex, placement=placement)
+    upload = begin(box)
+    order = data.draw(st.permutations(range(1, len(sizes) + 1)))
+    again = data.draw(st.lists(st.sampled_from(order), max_size=3))
+    pieces = {}
+    for turn, number in enumerate([*order, *again]):
+        size = sizes[number - 1] if turn < len(order) else data.draw(st.integers(0, 9))
+        pieces[number] = bytes([turn + 1]) * size
+        put(box, upload, number, pieces[number])
+    chosen = sorted(data.draw(st.sets(st.sampled_from(order), min_size=1)))
+    complete(box, upload, chosen)
+    assert box.get(KEY) == b"".join(pieces[number] for number in chosen)
+    assert left(box) == []
+    box.store.close()
+
+
+def test_equal_parts_are_not_written_again(direct):
+    upload = begin(direct)
+    for number, piece in ((1, b"aaaa"), (2, b"bbbb"), (3, b"cc")):
+        put(direct, upload, number, piece)
+    inode = os.stat(folder(direct, upload) / "data.1").st_ino
+    complete(direct, upload, [1, 2, 3])
+    assert direct.head(KEY).ino == inode
+    assert direct.get(KEY) == b"aaaabbbbcc"
+    assert "filled" not in direct.steps
+    assert "joined" not in direct.steps
+
+
+def test_a_replaced_part_is_all_that_is_copied(direct):
+    upload = begin(direct)
+    for number, piece in ((1, b"aaaa"), (2, b"bbbb"), (3, b"cccc"), (2, b"BBBB")):
+        put(direct, upload, number, piece)
+    complete(direct, upload, [1, 2, 3])
+    assert direct.get(KEY) == b"aaaaBBBBcccc"
+    assert direct.steps.count("filled") == 1
+
+
+def test_a_last_part_that_came_first_is_all_that_is_copied(direct):
+    upload = begin(direct)
+    for number, piece in ((3, b"cc"), (1, b"aaaa"), (2, b"bbbb")):
+        put(direct, upload, number, piece)
+    complete(direct, upload, [1, 2, 3])
+    assert direct.get(KEY) == b"aaaabbbbcc"
+    assert direct.steps.count("filled") == 1
+
+
+def test_a_part_that_is_not_in_the_list_survives_a_refusal(direct):
+    upload = begin(direct)
+    for number, piece in ((1, b"aaaa"), (2, b"bbbb"), (3, b"cccc")):
+        put(direct, upload, number, piece)
+
+    def refuse(current):
+        raise Refused
+
+    with pytest.raises(Refused):
+        complete(direct, upload, [1, 3], check=refuse)
+    complete(direct, upload, [1, 2, 3])
+    assert direct.get(KEY) == b"aaaabbbbcccc"
+
+
+def test_a_refusal_under_the_keys_lock_leaves_an_upload_that_can_be_completed(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    put(box, upload, 2, b"bb")
+    asked = itertools.count()
+
+    def refuse_late(current):
+        if next(asked):
+            raise Refused
+
+    with pytest.raises(Refused):
+        complete(box, upload, [1, 2], check=refuse_late)
+    assert next(asked) == 2
+    assert numbers(box, upload) == [1, 2]
+    put(box, upload, 2, b"BB")
+    complete(box, upload, [1, 2])
+    assert box.get(KEY) == b"aaaaBB"
+    assert left(box) == []
+
+
+def test_attributes_of_a_commit_that_failed_do_not_stay(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+
+    def with_metadata(upload, found):
+        attributes = describe(upload, found)
+        attributes.user = {"stale": "1"}
+        return attributes
+
+    def refuse_late(current):
+        if "cut" in direct.steps:
+            raise Refused
+
+    name = (BUCKET, KEY, upload.id)
+    with pytest.raises(Refused):
+        direct.store.complete(name, [1], with_metadata, check=refuse_late)
+    complete(direct, upload, [1])
+    assert direct.head(KEY).user == {}
+
+
+def test_only_if_absent_is_refused_before_anything_is_closed(direct):
+    direct.put(KEY, b"old")
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    with pytest.raises(errors.AlreadyExists):
+        complete(direct, upload, [1], only_if_absent=True)
+    assert "closed" not in direct.steps
+    assert direct.get(KEY) == b"old"
+
+
+def test_an_object_is_replaced_whole(box):
+    box.put(KEY, b"old")
+    upload = begin(box)
+    put(box, upload, 1, b"new")
+    complete(box, upload, [1])
+    assert box.get(KEY) == b"new"
+    assert left(box) == []
+
+
+def test_completing_again_when_the_upload_did_not_come_to_its_end_answers_as_before(
+    box, monkeypatch
+):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    put(box, upload, 2, b"bb")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "end", die)
+        with pytest.raises(KeyboardInterrupt):
+            complete(box, upload, [1, 2])
+    first = box.head(KEY)
+    again = complete(box, upload, [1, 2])
+    assert (again.etag, again.ino) == (first.etag, first.ino)
+    assert box.get(KEY) == b"aaaabb"
+    assert left(box) == []
+
+
+def test_the_upload_that_made_an_object_is_known(box):
+    upload, other = begin(box), begin(box)
+    put(box, upload, 1, b"aaaa")
+    assert box.store.made_by(BUCKET, KEY, upload.id) is None
+    record = complete(box, upload, [1])
+    assert box.store.made_by(BUCKET, KEY, upload.id).etag == record.etag
+    assert box.store.made_by(BUCKET, KEY, other.id) is None
+
+
+def test_an_upload_that_is_over_cannot_be_completed(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    complete(box, upload, [1])
+    with pytest.raises(errors.NoSuchUpload):
+        complete(box, upload, [1])
+
+
+def test_one_completion_at_a_time(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    path = uploads.path_of(BUCKET, KEY, upload.id)
+    with locks.hold_upload(box.store.root, path), pytest.raises(errors.Busy):
+        complete(box, upload, [1])
+    complete(box, upload, [1])
+
+
+def test_a_part_on_its_way_does_not_touch_the_object(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    late = draft(direct, upload, 2, b"b", size=4)
+    complete(direct, upload, [1])
+    with pytest.raises(errors.SlowDown):
+        late.write(b"bbb")
+    with pytest.raises((errors.NoSuchUpload, errors.SlowDown)):
+        late.commit("0" * 32, "", "")
+    assert direct.get(KEY) == b"aaaa"
+
+
+def test_a_part_written_while_completing_fails_never_reaches_the_data_file(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    put(direct, upload, 2, b"bbbb")
+
+    def refuse_late(current):
+        if "cut" in direct.steps:
+            raise Refused
+
+    with pytest.raises(Refused):
+        complete(direct, upload, [1, 2], check=refuse_late)
+    assert put(direct, upload, 3, b"cccc").data == ""
+    complete(direct, upload, [1, 2, 3])
+    assert direct.get(KEY) == b"aaaabbbbcccc"
+
+
+def test_a_directory_at_the_key_refuses_and_leaves_the_upload(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    box.put(f"{KEY}/inner", b"x")
+    with pytest.raises(errors.ExistingObjectIsDirectory):
+        complete(box, upload, [1])
+    assert numbers(box, upload) == [1]
+
+
+def test_a_missing_part_refuses_and_leaves_the_upload(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    with pytest.raises(LookupError):
+        complete(box, upload, [1, 2])
+    assert numbers(box, upload) == [1]
+
+
+def test_of_many_uploads_of_one_key_one_is_first(box):
+    rivals = [begin(box) for _ in range(8)]
+    for number, upload in enumerate(rivals):
+        put(box, upload, 1, bytes([65 + number]) * 10)
+    winners, barrier = [], threading.Barrier(len(rivals))
+
+    def race(number):
+        barrier.wait()
+        try:
+            complete(box, rivals[number], [1], only_if_absent=True)
+            winners.append(number)
+        except errors.AlreadyExists:
+            pass
+
+    threads = [threading.Thread(target=race, args=(n,)) for n in range(len(rivals))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(winners) == 1
+    assert box.get(KEY) == bytes([65 + winners[0]]) * 10
+
+
+def test_where_the_object_is_on_another_file_system_parts_are_copied(direct, monkeypatch):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    real = os.link
+
+    def link(source, target, **options):
+        if target == b"key" and source == "data.1":
+            raise OSError(18, "EXDEV")
+        return real(source, target, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    complete(direct, upload, [1])
+    assert direct.get(KEY) == b"aaaa"
+    assert "joined" in direct.steps
+    assert left(direct) == []
+
+
+def test_a_data_file_that_became_the_object_and_was_replaced_is_not_made_up(direct, monkeypatch):
+    direct.put(KEY, b"old")
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "end", die)
+        with pytest.raises(KeyboardInterrupt):
+            complete(direct, upload, [1])
+    direct.put(KEY, b"newer")
+    with pytest.raises(errors.NoSuchUpload):
+        complete(direct, upload, [1])
+    assert direct.get(KEY) == b"newer"
+
+
+def test_steps_that_are_traced_are_those_of_the_docstring(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    direct.steps.clear()
+    complete(direct, upload, [1])
+    wanted = ["closed", "cut", "linked", "upload ended"]
+    assert [step for step in direct.steps if step in wanted] == wanted
+    assert joining.__doc__
