@@ -262,7 +262,7 @@ def _opened(arguments: argparse.Namespace) -> Iterator[FsBackend]:
         )
     root, durability = (configuration.value(name) for name in ("root", "durability"))
     try:
-        backend = FsBackend.at(root, offload, "", durability=durability, symlinks_outside=False)
+        backend = FsBackend.at(root, offload, "", durability=durability)
     except OSError as error:
         raise CommandError(f"root {root}: {error.strerror}") from error
     except ValueError as error:

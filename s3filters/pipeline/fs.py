@@ -15,12 +15,13 @@ from typing import Any
 
 from s3filters import offload, options
 from s3filters.backends import base
-from s3filters.backends.fs import FsBackend
+from s3filters.backends.fs import FsBackend, upkeep
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
 
 log = logging.getLogger("s3filters.pipeline")
 
+DAY_S = 86400
 FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
 
 
@@ -49,17 +50,36 @@ class Options:
         options.whole(60),
         "Age in seconds at which a file that a crashed upload left in .sgwtmp is removed.",
     )
+    placement: str = options.option(
+        "auto",
+        options.choice("auto", "files", "direct"),
+        "Where the parts of a multipart upload are written: auto = the best that the file system "
+        "offers; files = every part in a file of its own, so that Versity's gateway can finish the "
+        "upload; direct = parts of equal size where they will lie in the object, which needs a "
+        "file system of this machine.",
+    )
+    abort_incomplete_days: int = options.option(
+        30,
+        options.whole(0, 36500),
+        "Days from its beginning after which a multipart upload that was not completed is aborted; "
+        "0 = never. One that got a part within the last day stays.",
+    )
     listing_memory: int = options.option(
         32, options.whole(1), "MiB of names of listed folders that a worker remembers."
     )
 
 
 class FsApp:
-    """Answers a Call from files."""
+    """Answers a Call from files, and looks from time to time after what was left among them.
 
-    def __init__(self, backend: FsBackend, sweep_age: int) -> None:
+    :param sweep_age: in seconds, see Options
+    :param upload_age: in seconds; uploads are aborted when they are older, None for never
+    """
+
+    def __init__(self, backend: FsBackend, sweep_age: int, upload_age: int | None = None) -> None:
         self.backend = backend
         self._sweep_age = sweep_age
+        self._upload_age = upload_age
         self._start_sweeping: Callable[[], None] | None = self._start
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -78,18 +98,36 @@ class FsApp:
     def _start(self) -> None:
         """Begin to sweep, at the first request: threads do not survive the fork of a worker."""
         self._start_sweeping = None
-        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+        threading.Thread(target=self._look_after, name="sweep", daemon=True).start()
 
-    def _sweep(self) -> None:
+    def _look_after(self) -> None:
         time.sleep(FIRST_SWEEP_S)
         while True:
-            try:
-                count = self.backend.store.sweep(self._sweep_age)
-                if count:
-                    log.info("removed %d files that crashed uploads had left", count)
-            except OSError as error:
-                log.warning("could not remove what crashed uploads left: %s", error)
+            self.sweep()
+            if self._upload_age is not None:
+                self.reap(self._upload_age)
             time.sleep(max(60, self._sweep_age / 24))
+
+    def sweep(self) -> None:
+        """Remove what crashes left behind; what is in the way of that is logged."""
+        try:
+            count = self.backend.store.sweep(self._sweep_age)
+            if count:
+                log.info("removed %d files and uploads that crashes had left", count)
+        except OSError as error:
+            log.warning("could not remove what crashes left: %s", error)
+
+    def reap(self, age: int) -> None:
+        """Abort uploads that were begun more than ``age`` seconds ago and are not used."""
+        try:
+            for upload in upkeep.reap(self.backend.store, age):
+                begun = time.strftime("%Y-%m-%d", time.gmtime(upload.initiated_ns / 1e9))
+                log.info(
+                    "aborted upload %s of %s/%s: it was begun on %s and not completed",
+                    *(upload.id, upload.bucket, ascii(upload.key)[1:-1], begun),
+                )
+        except S3Error as error:
+            log.warning("could not abort uploads that were not completed: %s", error)
 
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
@@ -101,6 +139,8 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         settings.region,
         durability=settings.durability,
         symlinks_outside=settings.symlinks_outside,
+        placement=settings.placement,
     )
     backend.store.names.budget = settings.listing_memory << 20
-    return FsApp(backend, settings.sweep_age)
+    days = settings.abort_incomplete_days
+    return FsApp(backend, settings.sweep_age, days * DAY_S if days else None)

@@ -47,11 +47,23 @@ class FsBackend(
 
     @classmethod
     def at(
-        cls, root: str, offload: Any, region: str, *, durability: str, symlinks_outside: bool
+        cls,
+        root: str,
+        offload: Any,
+        region: str,
+        *,
+        durability: str,
+        symlinks_outside: bool = False,
+        placement: str = "auto",
     ) -> FsBackend:
         """Return the backend of a folder. Raise ValueError when it cannot hold objects, OSError."""
         try:
-            store = Store(root, durability=durability, symlinks_outside=symlinks_outside)
+            store = Store(
+                root,
+                durability=durability,
+                symlinks_outside=symlinks_outside,
+                placement=placement,
+            )
         except Unsuitable as error:
             raise ValueError(str(error)) from error
         return cls(store, offload, region)

@@ -75,6 +75,15 @@ def end(store: Store, upload: Held) -> None:
     removing.settle()
 
 
+def reap(store: Store, age_s: float) -> list[uploads.Upload]:
+    """End uploads that are older and not in use, see the store's verb; return them.
+
+    Raise S3Error.
+    """
+    with _translated():
+        return store.reap_uploads(age_s)
+
+
 def _look(store: Store, upload: uploads.Upload) -> Held:
     fd = uploads.open_directory(store, upload.bucket, upload.key, upload.id)
     try:

@@ -1,0 +1,157 @@
+"""The app at the end: its options, and what it looks after while it serves."""
+
+import errno
+import logging
+import time
+
+import pytest
+
+from s3filters.options import OptionError
+from s3filters.pipeline import fs
+from s3filters.s3.errors import S3Error
+from s3filters.store import filesystem
+from s3filters.store.uploads import Upload
+
+DAY_NS = 86400 * 10**9
+UPLOAD = "386a110b-b0b4-4fef-bf2d-4e765e844d1b"
+
+
+@pytest.fixture
+def make(tmp_path):
+    apps = []
+
+    def make(**options):
+        (tmp_path / "root").mkdir(exist_ok=True)
+        shared = {"root": str(tmp_path / "root"), "durability": "none"}
+        apps.append(fs.app_factory(shared, **options))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.backend.store.close()
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Run what the thread runs, once, and return how often it slept."""
+
+    class Enough(Exception):
+        pass
+
+    def run(app):
+        slept = []
+
+        def sleep(seconds):
+            slept.append(seconds)
+            if len(slept) == 2:
+                raise Enough
+
+        monkeypatch.setattr(fs.time, "sleep", sleep)
+        with pytest.raises(Enough):
+            app._look_after()
+        return slept
+
+    return run
+
+
+def begin(app, days, upload_id=UPLOAD, key="a\nb"):
+    if not app.backend.store.buckets():
+        app.backend.store.create_bucket("box", "me")
+    app.backend.store.create_upload(Upload("box", key, upload_id, time.time_ns() - days * DAY_NS))
+
+
+def ids(app):
+    return [each.id for each in app.backend.store.uploads("box")]
+
+
+@pytest.mark.parametrize("placement", ["auto", "files", "direct"])
+def test_the_store_places_parts_as_the_ini_says(make, placement):
+    store = make(placement=placement).backend.store
+    if placement != "auto":
+        assert store.places_directly is (placement == "direct")
+
+
+def test_direct_placement_on_a_network_file_system_is_refused_in_clear_words(make, monkeypatch):
+    real = filesystem.inspect
+
+    def inspect(fd, path):
+        found = real(fd, path)
+        return type(found)(**{**{n: getattr(found, n) for n in found.__slots__}, "local": False})
+
+    monkeypatch.setattr(filesystem, "inspect", inspect)
+    with pytest.raises(ValueError, match="placement = direct needs a file system of this machine"):
+        make(placement="direct")
+    make(placement="files")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"placement": "best"}, "placement = best: say one of auto, files, direct"),
+        ({"abort_incomplete_days": "-1"}, "abort_incomplete_days = -1: say a whole number from 0"),
+        ({"abort_incomplete_days": "soon"}, "abort_incomplete_days = soon: say a whole number"),
+    ],
+)
+def test_what_an_option_cannot_be_is_told(make, options, said):
+    with pytest.raises(OptionError, match=said):
+        make(**options)
+
+
+def test_uploads_are_aborted_after_thirty_days_and_each_is_logged(
+    make, passes, monkeypatch, caplog
+):
+    app = make()
+    young = "486a110b-b0b4-4fef-bf2d-4e765e844d1b"
+    begin(app, 31)
+    begin(app, 29, young, "c")
+    monkeypatch.setattr("s3filters.store.uploads.IDLE_S", 0)
+    time.sleep(0.02)
+    with caplog.at_level(logging.INFO, "s3filters.pipeline"):
+        assert passes(app) == [fs.FIRST_SWEEP_S, 3600]
+    assert ids(app) == [young]
+    (line,) = caplog.messages
+    assert line.startswith(f"aborted upload {UPLOAD} of box/a\\nb: it was begun on ")
+
+
+def test_an_upload_that_is_in_use_is_not_aborted_however_old(make, passes):
+    app = make(abort_incomplete_days="1")
+    begin(app, 100)
+    passes(app)
+    assert ids(app) == [UPLOAD]
+
+
+def test_with_0_days_uploads_stay_for_ever(make, passes, monkeypatch):
+    app = make(abort_incomplete_days="0")
+    begin(app, 10_000)
+    monkeypatch.setattr("s3filters.store.uploads.IDLE_S", 0)
+    passes(app)
+    assert ids(app) == [UPLOAD]
+
+
+def test_what_crashes_left_is_swept_and_logged(make, passes, monkeypatch, caplog):
+    app = make(sweep_age="7200")
+    asked = []
+    monkeypatch.setattr(app.backend.store, "sweep", lambda age: asked.append(age) or 3)
+    with caplog.at_level(logging.INFO, "s3filters.pipeline"):
+        assert passes(app)[1] == 300
+    assert asked == [7200]
+    assert caplog.messages == ["removed 3 files and uploads that crashes had left"]
+
+
+def test_what_is_in_the_way_is_logged_and_keeps_nobody_from_the_rest(
+    make, passes, monkeypatch, caplog
+):
+    app = make()
+
+    def sweep(_age):
+        raise OSError(errno.EIO, "the disk is ill")
+
+    def reap(_age):
+        raise S3Error("InternalError")
+
+    monkeypatch.setattr(app.backend.store, "sweep", sweep)
+    monkeypatch.setattr(app.backend.store, "reap_uploads", reap)
+    passes(app)
+    assert len(caplog.messages) == 2
+    assert "the disk is ill" in caplog.messages[0]
+    assert "InternalError" in caplog.messages[1]
