@@ -167,7 +167,9 @@ class _Joining:
                     with self._bytes_of(part) as source:
                         placed.copy(source, part.offset, fd, start, part.size)
                     self._tree.step("filled")
-            os.ftruncate(fd, self._size)
+            # xfs writes a file to the disk before it cuts it, even to the length that it has.
+            if os.fstat(fd).st_size != self._size:
+                os.ftruncate(fd, self._size)
             self._tree.step("cut")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
 
