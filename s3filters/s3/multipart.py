@@ -26,6 +26,11 @@ from awscrt.checksums import (  # type: ignore[import-untyped]
 from s3filters.s3 import checksums, rules
 from s3filters.s3.errors import S3Error
 
+OPERATIONS = frozenset({
+    "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
+    "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
+})  # fmt: skip
+
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
 
 _COMBINE: dict[str, Callable[[int, int, int], int]] = {
@@ -235,14 +240,12 @@ def in_effect(algorithm: str, kind: str) -> tuple[str, str]:
 def check_part_checksum(declared: str, given: str | None, kind: str = "") -> None:
     """Check the algorithm of a part's checksum, None without one, against that of its upload.
 
-    Raise InvalidRequest when it is another. A part of a COMPOSITE upload must bring one: pass the
-    upload's type as ``kind`` to have that checked too.
+    An upload that declared none takes any: SDKs send CRC32 with each part unasked, also where their
+    user began the upload without a word of checksums. Raise InvalidRequest when it is another. A
+    part of a COMPOSITE upload must bring one: pass the upload's type as ``kind`` to have that
+    checked too.
     """
-    if given is None:
-        fits = not declared or kind != COMPOSITE
-    else:
-        fits = given == (declared or checksums.DEFAULT)
-    if not fits:
+    if declared and given != declared and (given is not None or kind == COMPOSITE):
         raise _other_algorithm(declared, given)
 
 
