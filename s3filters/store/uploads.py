@@ -306,7 +306,10 @@ def all_of(tree: Tree, bucket: str) -> Iterator[Upload]:
         with os.scandir(fd) as entries:
             for entry in entries:
                 if _is_folder(entry.name):
-                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    # Gone meanwhile; or not to be read, and then the others still are.
+                    with contextlib.suppress(
+                        FileNotFoundError, NotADirectoryError, PermissionError
+                    ):
                         yield from _all_in(fd, entry.name, bucket)
     except OSError as error:
         raise errors.from_os(error, bucket) from error
@@ -399,16 +402,24 @@ def reap(tree: Tree, age_s: float) -> list[Upload]:
     """
     now_ns = time.time_ns()
     reaped = []
-    with os.scandir(tree.root.fd) as entries:
-        buckets = [entry.name for entry in entries if paths.is_bucket(entry.name)]
-    for bucket in buckets:
+    for bucket in _buckets(tree):
         with contextlib.suppress(errors.NoSuchBucket):
             for upload in list(_older(tree, bucket, now_ns - int(age_s * 1e9))):
-                with contextlib.suppress(errors.NoSuchUpload, errors.Busy):
+                # Ended or in use meanwhile; or it cannot be ended, and then the others still can.
+                with contextlib.suppress(errors.StoreError, errors.Busy):
                     if not _used_since(tree, upload, now_ns - int(min(age_s, IDLE_S) * 1e9)):
                         abort(tree, bucket, upload.key, upload.id)
                         reaped.append(upload)
     return reaped
+
+
+def _buckets(tree: Tree) -> list[str]:
+    root = os.open(".", DIRECTORY.flags, dir_fd=tree.root.fd)  # scans of one descriptor mix
+    try:
+        with os.scandir(root) as entries:
+            return [entry.name for entry in entries if paths.is_bucket(entry.name)]
+    finally:
+        os.close(root)
 
 
 def _older(tree: Tree, bucket: str, limit_ns: int) -> Iterator[Upload]:

@@ -235,3 +235,34 @@ def test_an_id_is_made_by_the_caller_and_must_be_one(box):
     with pytest.raises(ValueError, match="UUID"):
         box.store.create_upload(Upload(BUCKET, KEY, "..", 1))
     assert uploads.is_id(str(uuid.uuid4()))
+
+
+def test_uploads_that_may_not_be_read_hide_no_others(box, monkeypatch):
+    hidden, shown = begin(box, "hidden"), begin(box, "shown")
+    folder = uploads.folder_of(BUCKET, "hidden").decode().rpartition("/")[2]
+    real = os.open
+
+    def refuse(name, *args, **options):
+        if name == folder:
+            raise PermissionError(13, "no")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert [each.id for each in box.store.uploads(BUCKET)] == [shown.id]
+    assert hidden.id != shown.id
+
+
+def test_an_upload_that_cannot_be_ended_keeps_no_others_from_it(box, monkeypatch):
+    ids = {begin(box, key).id for key in ("a", "b", "c")}
+    monkeypatch.setattr(uploads, "IDLE_S", 0)
+    time.sleep(0.02)
+    real = uploads.abort
+
+    def abort(tree, bucket, key, upload_id):
+        if key == "b":
+            raise errors.AccessDenied
+        real(tree, bucket, key, upload_id)
+
+    monkeypatch.setattr(uploads, "abort", abort)
+    assert len(box.store.reap_uploads(0)) == 2
+    assert len(ids.intersection(each.id for each in box.store.uploads(BUCKET))) == 1
