@@ -130,6 +130,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
     "AmbiguousGrantByEmailAddress": (400, "The email address you provided is associated with more than one account."),
     "IncorrectNumberOfFilesInPostRequest": (400, "POST requires exactly one file upload per request."),
+    "BadRequest": (400, "Bad Request"),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
     "InvalidBucketName": (400, "The specified bucket is not valid."),

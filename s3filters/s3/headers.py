@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from s3filters.s3 import rules
+from s3filters.s3 import rules, tagging
 from s3filters.s3.errors import S3Error
 
 USER = "x-amz-meta-"
@@ -68,7 +68,7 @@ class ObjectHeaders:
     ``standard`` holds raw header text by lower-case name (the values of ``STANDARD``), ``user`` the
     user metadata by lower-case name without ``x-amz-meta-``. ``checksum_algorithm`` is the one that
     is stored, ``checksum`` its digest where the client gave one in a header (a trailer comes later:
-    ask the body).
+    ask the body). ``tags`` are None when none were given.
     """
 
     standard: dict[str, str] = field(default_factory=dict)
@@ -76,13 +76,14 @@ class ObjectHeaders:
     storage_class: str = "STANDARD"
     checksum_algorithm: str | None = None
     checksum: bytes | None = None
+    tags: dict[str, str] | None = None
 
 
 def read(environ: Mapping[str, Any]) -> ObjectHeaders:
     """Return what the headers of a request ask to store.
 
     Raise MetadataTooLarge when user metadata is over 2 KiB, InvalidStorageClass for a class that S3
-    has not.
+    has not, InvalidTag and its kin for tags that cannot be.
     """
     standard = {name: text_of(environ[key]) for key, name in STANDARD.items() if environ.get(key)}
     if "content-encoding" in standard:
@@ -92,7 +93,11 @@ def read(environ: Mapping[str, Any]) -> ObjectHeaders:
     storage_class = environ.get("HTTP_X_AMZ_STORAGE_CLASS") or "STANDARD"
     if storage_class not in STORAGE_CLASSES:
         raise S3Error("InvalidStorageClass", StorageClassRequested=storage_class)
-    return ObjectHeaders(standard, _user(environ), storage_class)
+    found = ObjectHeaders(standard, _user(environ), storage_class)
+    tags = environ.get("HTTP_X_AMZ_TAGGING")
+    if tags:
+        found.tags = tagging.from_header(text_of(tags))
+    return found
 
 
 def check_class(headers: ObjectHeaders, *, tiered: bool) -> None:

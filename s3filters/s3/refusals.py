@@ -35,7 +35,6 @@ _HARMLESS: dict[str, frozenset[str]] = {
     "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CONTEXT": frozenset(),
     "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_ALGORITHM": frozenset(),
     "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_KEY": frozenset(),
-    "HTTP_X_AMZ_TAGGING": frozenset({""}),
     "HTTP_X_AMZ_WRITE_OFFSET_BYTES": frozenset(),
 }
 _KEYS = _HARMLESS.keys()

@@ -95,7 +95,7 @@ WRONG = {  # what is asked for -> the error
     "checksum that is none": ({"x-amz-checksum-crc32": "nothing"}, "InvalidRequest"),
     "class": ({"x-amz-storage-class": "COLD"}, "InvalidStorageClass"),
     "metadata": ({"x-amz-meta-a": "x" * 2048}, "MetadataTooLarge"),
-    "tags": ({"x-amz-tagging": "a=b"}, "NotImplemented"),
+    "tags": ({"x-amz-tagging": "a=b&a=c"}, "InvalidArgument"),
     "grant": ({"x-amz-grant-read": "id=somebody"}, "NotImplemented"),
     "encryption": ({"x-amz-server-side-encryption": "aws:kms"}, "NotImplemented"),
     "public": ({"x-amz-acl": "public-read"}, "NotImplemented"),

@@ -101,6 +101,7 @@ def attributes_of(call: Call, body: Body) -> Attributes:
         user=headers.user,
         checksums=Checksums(algorithm, "FULL_OBJECT", value),
         storage_class=headers.storage_class,
+        tags=headers.tags,
     )
 
 
