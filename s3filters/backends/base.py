@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
+from s3filters.s3.multipart import OPERATIONS as MULTIPART
 from s3filters.s3.reply import Reply
 from s3filters.store.errors import AlreadyExists, InternalError, StoreError
 
@@ -37,7 +38,12 @@ def translate(error: StoreError) -> S3Error:
 
 
 def answer(backend: Any, call: Call) -> Reply:
-    """Let the backend answer the call. Raise NotImplemented where it has no such method."""
+    """Let the backend answer the call. Raise NotImplemented where it has no such method.
+
+    The multipart operations need the ``s3multi`` filter, which says so in the call.
+    """
+    if call.operation in MULTIPART and not call.multipart:
+        raise S3Error("NotImplemented", f"{call.operation} is not implemented.")
     method = getattr(backend, method_name(call.operation), None)
     if method is None:
         raise S3Error("NotImplemented", f"{call.operation} is not implemented by this backend.")

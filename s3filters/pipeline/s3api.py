@@ -247,17 +247,19 @@ def _content_length(environ: Environ) -> int | None:
 
 def _prove(call: Call, row: Row, body: Body, environ: Environ) -> None:
     if row.proof == FOREIGN:
+        call.params["ObjectChecksum"] = proofs.of_object(environ)
         return
     algorithm, digest = proofs.expect(body, environ)
     if row.proof == MUST and algorithm is None and "HTTP_CONTENT_MD5" not in environ:
         message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
         raise S3Error("InvalidRequest", message)
     if row.body == DATA:
-        algorithm = algorithm or checksums.DEFAULT
         body.want("MD5")
-        body.want(algorithm)
-        if call.headers is None:  # a part: it stores its checksum and nothing else
+        if call.headers is None:  # a part: which checksum it is stored with, its upload says
             call.headers = headers.ObjectHeaders()
+        else:
+            algorithm = algorithm or checksums.DEFAULT
+            body.want(algorithm)
         call.headers.checksum_algorithm, call.headers.checksum = algorithm, digest
 
 

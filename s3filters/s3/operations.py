@@ -56,11 +56,7 @@ _CHECKSUM_MODE = Param(
     p.checksum_mode,
     p.ABSENT,
 )
-_TYPE = Param(
-    "x-amz-checksum-type",
-    "ChecksumType",
-    p.word_of("COMPOSITE", "FULL_OBJECT", message="Unsupported checksum type"),
-)
+_TYPE = Param("x-amz-checksum-type", "ChecksumType", p.checksum_type)
 _ALGORITHM = Param("x-amz-checksum-algorithm", "ChecksumAlgorithm", p.algorithm)
 _UPLOAD = Param("uploadId", "UploadId", p.text, "")
 _PART = Param("partNumber", "PartNumber", p.part_number)
@@ -125,8 +121,9 @@ ROWS: tuple[Row, ...] = (
     # Multipart uploads
     Row("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), headers=(_ALGORITHM, _TYPE), stores=True),
     Row("CompleteMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploadId",), params=(_UPLOAD,),
-        headers=(_TYPE, Param("x-amz-mp-object-size", "MpuObjectSize", p.whole(0, p.INT))), body=DOCUMENT, proof=FOREIGN, conditions=WRITE),
-    Row("AbortMultipartUpload", "DELETE", OBJECT, "s3:AbortMultipartUpload", ("uploadId",), params=(_UPLOAD,)),
+        headers=(_TYPE, Param("x-amz-mp-object-size", "MpuObjectSize", p.object_size)), body=DOCUMENT, proof=FOREIGN, conditions=WRITE),
+    Row("AbortMultipartUpload", "DELETE", OBJECT, "s3:AbortMultipartUpload", ("uploadId",), params=(_UPLOAD,),
+        headers=(Param("x-amz-if-match-initiated-time", "IfMatchInitiatedTime", p.moment),)),
     Row("ListParts", "GET", OBJECT, "s3:ListMultipartUploadParts", ("uploadId",), params=(
         _UPLOAD, Param("max-parts", "MaxParts", p.page, rules.PAGE_KEYS, blank=False),
         Param("part-number-marker", "PartNumberMarker", p.whole(0, p.INT), 0, blank=False))),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from s3filters.s3 import checksums, ranges, rules, tokens
+from s3filters.s3 import checksums, dates, ranges, rules, tokens
 from s3filters.s3.errors import S3Error
 
 INT = (1 << 31) - 1
@@ -147,6 +147,29 @@ def algorithm(word: str, value: str) -> str:
             f"Please try again with any of the valid types: [{known}]",
         )
     return name
+
+
+def checksum_type(word: str, value: str) -> str:
+    """COMPOSITE or FULL_OBJECT, in any case."""
+    name = value.upper()
+    if name not in ("COMPOSITE", "FULL_OBJECT"):
+        raise S3Error("InvalidRequest", f"Value for {word} header is invalid.")
+    return name
+
+
+def object_size(word: str, value: str) -> int:
+    """A number of bytes; whether an object may have so many is not asked here."""
+    if not (value.isascii() and value.isdigit()) or len(value) > 18:
+        raise S3Error("InvalidRequest", f"Value for {word} header is invalid.")
+    return int(value)
+
+
+def moment(word: str, value: str) -> int:
+    """An HTTP date; becomes whole seconds since 1970."""
+    seconds = dates.parse_http_date(value)
+    if seconds is None:
+        raise bad(word, value, f"{word} is no date.")
+    return seconds
 
 
 def source_range(word: str, value: str) -> ranges.Range:

@@ -60,20 +60,53 @@ def expect(body: Body, environ: Mapping[str, Any]) -> tuple[str | None, bytes | 
     return algorithm, digest
 
 
+def of_object(environ: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return (algorithm, base64) of a checksum header that speaks of an object made of parts.
+
+    The text may end in ``-`` and the count of the parts; None without such a header. Raise
+    InvalidRequest and NotImplemented as ``expect``. Source: AWS API, CompleteMultipartUpload.
+    """
+    if environ.keys().isdisjoint(_ALL):
+        return None
+    key, algorithm = _only_header(environ)
+    text = environ[key]
+    digest, dash, count = text.partition("-")
+    _digest(key, algorithm, digest)
+    if dash and not (count.isascii() and count.isdigit()):
+        raise _invalid(key)
+    return algorithm, text
+
+
 def _from_header(environ: Mapping[str, Any]) -> tuple[str, bytes]:
+    key, algorithm = _only_header(environ)
+    return algorithm, _digest(key, algorithm, environ[key])
+
+
+def _only_header(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """The environ key of the checksum header, and its algorithm."""
     found = [key for key in _ALL if key in environ]
     if len(found) > 1:
         raise S3Error("InvalidRequest", _SINGLE)
-    header = found[0][5:].lower().replace("_", "-")
     algorithm = _HEADERS.get(found[0])
     if algorithm is None:
-        raise S3Error(
-            "NotImplemented", f"The checksum of {header} is not implemented.", Header=header
-        )
-    digest = checksums.from_b64(environ[found[0]], ALGORITHMS[algorithm].size)
+        name = _name(found[0])
+        raise S3Error("NotImplemented", f"The checksum of {name} is not implemented.", Header=name)
+    return found[0], algorithm
+
+
+def _digest(key: str, algorithm: str, text: str) -> bytes:
+    digest = checksums.from_b64(text, ALGORITHMS[algorithm].size)
     if digest is None:
-        raise S3Error("InvalidRequest", f"Value for {header} header is invalid.")
-    return algorithm, digest
+        raise _invalid(key)
+    return digest
+
+
+def _invalid(key: str) -> S3Error:
+    return S3Error("InvalidRequest", f"Value for {_name(key)} header is invalid.")
+
+
+def _name(key: str) -> str:
+    return key[5:].lower().replace("_", "-")
 
 
 def _announced(trailer: str) -> str:

@@ -13,6 +13,8 @@ BUILT = {
     "ListBuckets", "CreateBucket", "HeadBucket", "DeleteBucket", "GetBucketLocation",
     "GetBucketVersioning", "PutObject", "GetObject", "HeadObject", "CopyObject", "DeleteObject",
     "DeleteObjects", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetObjectAttributes",
+    "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
+    "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
 }  # fmt: skip
 PATHS = {"service": "/", "bucket": "/box", "object": "/box/key"}
 DOCUMENT = ["Code", "Message"]

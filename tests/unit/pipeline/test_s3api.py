@@ -243,7 +243,7 @@ def test_the_checksum_of_the_client_is_the_one_that_is_stored():
         ({"x_amz_storage_class": "LUKEWARM"}, "InvalidStorageClass"),
         ({"x_amz_acl": "public-read"}, "NotImplemented"),
         ({"x_amz_server_side_encryption": "AES256"}, "NotImplemented"),
-        ({"x_amz_tagging": "a=b"}, "NotImplemented"),
+        ({"x_amz_tagging": "a=b&a=c"}, "InvalidArgument"),
         ({"x_amz_meta_a": "x" * 2048}, "MetadataTooLarge"),
         ({"if_none_match": '"a"'}, "NotImplemented"),
         ({"if_none_match": "*", "if_match": "a"}, "NotImplemented"),
@@ -305,6 +305,73 @@ def test_a_document_may_be_missing_or_chunked():
 def test_the_checksum_of_a_completed_upload_is_not_that_of_the_request():
     call = understand("POST", "/bucket/k?uploadId=1", DATA, x_amz_checksum_crc32="AAAAAA==")
     assert call.body.read(100) == DATA
+    assert call.params["ObjectChecksum"] == ("CRC32", "AAAAAA==")
+    call = understand("POST", "/bucket/k?uploadId=1", DATA, x_amz_checksum_sha1="A" * 27 + "=-17")
+    assert call.params["ObjectChecksum"] == ("SHA1", "A" * 27 + "=-17")
+    assert understand("POST", "/bucket/k?uploadId=1", DATA).params["ObjectChecksum"] is None
+
+
+def test_a_completion_brings_conditions_and_what_it_says_of_the_object():
+    call = understand(
+        "POST",
+        "/bucket/k?uploadId=1",
+        DATA,
+        if_none_match="*",
+        x_amz_mp_object_size=str(5 << 40),
+        x_amz_checksum_type="full_object",
+    )
+    assert call.conditions.if_none_match == "*"
+    assert (call.params["MpuObjectSize"], call.params["ChecksumType"]) == (5 << 40, "FULL_OBJECT")
+    assert call.params["UploadId"] == "1"
+    assert code("POST", "/bucket/k?uploadId=1", DATA, if_none_match='"a"') == "NotImplemented"
+
+
+def test_an_upload_keeps_what_a_put_keeps():
+    call = understand(
+        "POST",
+        "/bucket/k?uploads",
+        CONTENT_TYPE="text/plain",
+        x_amz_meta_colour="red",
+        x_amz_tagging="a=b",
+        x_amz_storage_class="STANDARD_IA",
+        x_amz_checksum_algorithm="crc32c",
+        x_amz_checksum_type="FULL_OBJECT",
+    )
+    headers = call.headers
+    assert headers.standard == {"content-type": "text/plain"}
+    assert (headers.user, headers.tags) == ({"colour": "red"}, {"a": "b"})
+    assert headers.storage_class == "STANDARD_IA"
+    declared = call.params["ChecksumAlgorithm"], call.params["ChecksumType"]
+    assert declared == ("CRC32C", "FULL_OBJECT")
+
+
+def test_a_part_proves_what_its_headers_say_and_computes_no_more():
+    call = understand("PUT", "/bucket/k?uploadId=u&partNumber=7", DATA)
+    assert (call.params["UploadId"], call.params["PartNumber"]) == ("u", 7)
+    assert (call.headers.checksum_algorithm, call.headers.checksum) == (None, None)
+    assert call.body.read(100) == DATA
+    assert call.body.digest("MD5") == md5(DATA).digest()
+    with pytest.raises(KeyError):
+        call.body.digest("CRC64NVME")
+    call = understand(
+        "PUT", "/bucket/k?uploadId=u&partNumber=7", DATA, x_amz_checksum_crc32="NhCmhg=="
+    )
+    assert call.headers.checksum_algorithm == "CRC32"
+    call = understand(
+        "PUT", "/bucket/k?uploadId=u&partNumber=7", DATA, x_amz_trailer="x-amz-checksum-sha1"
+    )
+    assert call.headers.checksum_algorithm == "SHA1"
+
+
+def test_an_upload_is_given_up_on_a_condition():
+    target = "/bucket/k?uploadId=u"
+    call = understand("DELETE", target)
+    assert call.params["IfMatchInitiatedTime"] is None
+    call = understand(
+        "DELETE", target, x_amz_if_match_initiated_time="Thu, 01 Jan 1970 00:01:05 GMT"
+    )
+    assert call.params["IfMatchInitiatedTime"] == 65
+    assert code("DELETE", target, x_amz_if_match_initiated_time="today") == "InvalidArgument"
 
 
 def test_a_copy_names_its_source():

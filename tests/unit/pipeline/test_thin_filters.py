@@ -1,9 +1,9 @@
-"""acl, glacier and s3multi: what little they do today."""
+"""acl and glacier: what little they do today."""
 
 import pytest
 
 from s3filters import options
-from s3filters.pipeline import acl, glacier, s3multi
+from s3filters.pipeline import acl, glacier
 from s3filters.s3.call import KEY, Call, Identity
 from s3filters.s3.operations import ROWS
 
@@ -32,15 +32,7 @@ def test_glacier_passes_everything_through():
     assert ask(glacier, "RestoreObject")[0] == b"below"
 
 
-def test_multipart_operations_are_refused_by_name_and_no_other_is():
-    for row in ROWS:
-        body, status = ask(s3multi, row.name)
-        multipart = "Multipart" in row.name or "Part" in row.name
-        assert (status == "501 Not Implemented") == multipart == (row.name in s3multi.OPERATIONS)
-        assert not multipart or f"<Message>{row.name} is not".encode() in body
-
-
-@pytest.mark.parametrize("module", [acl, glacier, s3multi])
+@pytest.mark.parametrize("module", [acl, glacier])
 def test_they_have_no_options(module):
     with pytest.raises(options.OptionError):
         module.filter_factory({}, colour="red")

@@ -86,3 +86,25 @@ def test_the_range_of_a_copied_part_has_both_ends():
 
 def test_a_part_without_an_upload_is_refused():
     assert "without uploadId" in refused(p.never, "1", "partNumber").message
+
+
+def test_a_checksum_type_is_one_of_two():
+    assert p.checksum_type("x-amz-checksum-type", "composite") == "COMPOSITE"
+    assert p.checksum_type("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+    error = refused(p.checksum_type, "HALF", "x-amz-checksum-type")
+    assert (error.code, error.message) == (
+        "InvalidRequest",
+        "Value for x-amz-checksum-type header is invalid.",
+    )
+
+
+def test_an_object_size_may_be_that_of_any_object():
+    assert p.object_size("x-amz-mp-object-size", "0") == 0
+    assert p.object_size("x-amz-mp-object-size", str(5 << 40)) == 5 << 40
+    for text in ("-1", "1.0", "x", "٣", "9" * 19):
+        assert refused(p.object_size, text).code == "InvalidRequest"
+
+
+def test_a_moment_is_an_http_date():
+    assert p.moment("word", "Thu, 01 Jan 1970 00:00:05 GMT") == 5
+    assert refused(p.moment, "1970-01-01").code == "InvalidArgument"

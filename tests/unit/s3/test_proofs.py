@@ -109,3 +109,27 @@ def test_the_named_algorithm_must_be_the_one_that_is_sent():
         {named: "MD5"},
     ):
         assert failure(**given).code == "InvalidRequest"
+
+
+@pytest.mark.parametrize("tail", ["", "-1", "-10000"])
+def test_the_checksum_of_an_object_may_tell_how_many_parts_it_has(tail):
+    for name in checksums.OBJECT_ALGORITHMS:
+        assert proofs.of_object({key(name): digest(name) + tail}) == (name, digest(name) + tail)
+    assert proofs.of_object({"HTTP_CONTENT_MD5": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"CRC32": "AAAAAA==-"}, "InvalidRequest"),
+        ({"CRC32": "AAAAAA==-x"}, "InvalidRequest"),
+        ({"CRC32": "AAAA"}, "InvalidRequest"),
+        ({"CRC32": "-2"}, "InvalidRequest"),
+        ({"CRC32": "AAAAAA==", "CRC32C": "AAAAAA=="}, "InvalidRequest"),
+        ({"XXHASH64": "AAAA"}, "NotImplemented"),
+    ],
+)
+def test_the_checksum_of_an_object_that_is_none_is_refused(headers, code):
+    with pytest.raises(S3Error) as caught:
+        proofs.of_object({key(name): text for name, text in headers.items()})
+    assert caught.value.code == code
