@@ -1,106 +1,178 @@
-"""``s3filters credential``: adds and lists the key pairs of a credentials file.
+"""``s3filters credential``: adds, lists, stops, deletes and rotates the pairs of keys of a file.
 
-The commands and their words are those of Curvine's gateway, whose files these are; scripts made for
-it keep working. A running daemon knows a new key within a second.
+``add``, ``generate`` and ``list`` and their words are those of Curvine's gateway, whose files these
+are; scripts made for it keep working. A running daemon knows of a change within a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from s3filters.commands import keys
+from s3filters.commands import holders, keys, places
 from s3filters.commands.errors import CommandError
-from s3filters.commands.ini import shared
-from s3filters.sign import keyfile
+from s3filters.commands.moments import duration, moment, shown
+from s3filters.commands.places import Places
+from s3filters.sign import accountfile, keyfile
+from s3filters.sign.accounts import Account, named
 from s3filters.sign.keyfile import Entry, KeyFileError
+
+_HIDDEN = "[HIDDEN - use --show-secrets to reveal]"
+_KEEP = "⚠️  Please save these credentials securely. The secret key will not be shown again."
 
 
 def declare(commands: Any) -> None:
     """Add ``s3filters credential``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "credential",
-        help="add, generate or list pairs of keys",
-        description="Add, generate or list the pairs of keys of a credentials file.",
+        help="add, generate, list, enable, disable, delete or rotate pairs of keys",
+        description="Work on the pairs of keys of a credentials file.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, words in (
         ("add", add, "add a pair of keys"),
         ("generate", generate, "make a random pair of keys, add it and show it once"),
         ("list", show, "list the pairs of keys"),
+        ("enable", enable, "let a key sign again"),
+        ("disable", disable, "let a key not sign any more"),
+        ("delete", delete, "take a pair of keys out of the file"),
+        ("rotate", rotate, "make another pair for a key's account; the old key expires"),
     ):
         action = actions.add_parser(name, help=words, description=f"{words.capitalize()}.")
-        action.add_argument(
-            "--credentials",
-            metavar="FILE",
-            default=shared()["credentials"].default,
-            help="the file (default: %(default)s)",
-        )
+        places.declare(action)
         action.set_defaults(run=run)
-        if name == "add":
-            action.add_argument("--access-key", required=True, help="16 to 32 characters")
-            action.add_argument("--secret-key", required=True, help="16 to 64 characters")
-        if name == "list":
-            action.add_argument("--show-secrets", action="store_true", help="show secret keys too")
-        else:
-            action.add_argument("--description", help="a word about whose or what for it is")
+        for flag in _FLAGS[name]:
+            action.add_argument(flag, **_ABOUT[flag])
+
+
+_ABOUT: dict[str, dict[str, Any]] = {
+    "key": {"metavar": "ACCESS_KEY", "help": "the access key"},
+    "--access-key": {"required": True, "help": "16 to 32 characters"},
+    "--secret-key": {"required": True, "help": "16 to 64 characters"},
+    "--description": {"help": "a word about whose or what for it is"},
+    "--account": {
+        "metavar": "ACCOUNT",
+        "help": "id or name of an account; a new pair without one is an account of its own, which "
+        "may do everything",
+    },
+    "--expires": {
+        "metavar": "WHEN",
+        "type": moment,
+        "default": argparse.SUPPRESS,
+        "help": "when it ends: 90d, 12h, a date as 2030-01-31T12:00:00Z, or never",
+    },
+    "--grace": {
+        "metavar": "HOWLONG",
+        "type": duration,
+        "default": "24h",
+        "help": "how long the old key goes on: 0, 30m, 12h, 7d (default: %(default)s)",
+    },
+    "--show-secrets": {"action": "store_true", "help": "show secret keys too"},
+    "--json": {"action": "store_true", "help": "print JSON, for programs"},
+}
+_FLAGS = {
+    "add": ("--access-key", "--secret-key", "--description", "--account", "--expires"),
+    "generate": ("--description", "--account", "--expires", "--json"),
+    "list": ("--account", "--show-secrets", "--json"),
+    "enable": ("key", "--expires"),
+    "disable": ("key",),
+    "delete": ("key",),
+    "rotate": ("key", "--grace", "--expires", "--json"),
+}
 
 
 def add(arguments: argparse.Namespace) -> int:
     """Add a given pair."""
-    keys.check(Path(arguments.credentials).expanduser())
+    where = places.of(arguments)
+    keys.check(Path(where.credentials).expanduser())
     print("Adding new credential...")
     try:
-        entry = keyfile.add(
-            arguments.credentials,
-            arguments.access_key,
-            arguments.secret_key,
-            arguments.description,
-        )
+        entry, account = _added(where, arguments, arguments.access_key, arguments.secret_key)
     except KeyFileError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        raise _refused(arguments.credentials, error) from error
     print(f"✓ Successfully added credential for access key: {entry.access_key}")
+    _say_whose(account)
     return 0
 
 
 def generate(arguments: argparse.Namespace) -> int:
     """Add a random pair and show it."""
-    keys.check(Path(arguments.credentials).expanduser())
-    print("Generating new random credential...")
-    try:
-        entry = keyfile.generate(arguments.credentials, arguments.description)
-    except OSError as error:
-        raise _refused(arguments.credentials, error) from error
+    where = places.of(arguments)
+    keys.check(Path(where.credentials).expanduser())
+    if not arguments.json:
+        print("Generating new random credential...")
+    entry, account = _added(where, arguments, *keyfile.random_pair())
+    _show_made(arguments, entry, "generated and added new credential")
+    if not arguments.json:
+        _say_whose(account)
+    return 0
+
+
+def _added(
+    where: Places, arguments: argparse.Namespace, access_key: str, secret_key: str
+) -> tuple[Entry, Account | None]:
+    """Add a pair to the account that was asked for, which nobody can delete meanwhile.
+
+    Raise KeyFileError for a pair that cannot be; all else as CommandError.
+    """
+    told = arguments.description, getattr(arguments, "expires", None)
+    with places.refusals(where, besides=KeyFileError):
+        if arguments.account is None:
+            entry = keyfile.add(where.credentials, access_key, secret_key, told[0], None, told[1])
+            return entry, None
+        with accountfile.kept(where.accounts) as contents:
+            account = named(contents.accounts, arguments.account)
+            entry = keyfile.add(
+                where.credentials, access_key, secret_key, told[0], account.id, told[1]
+            )
+            return entry, account
+
+
+def _show_made(arguments: argparse.Namespace, entry: Entry, done: str) -> None:
+    """Show a new pair, its secret too: this once."""
+    if arguments.json:
+        print(json.dumps(holders.fields(entry, secret=True), indent=2))
+        return
     print(
-        "✓ Successfully generated and added new credential:\n"
+        f"✓ Successfully {done}:\n"
         f"  Access Key: {entry.access_key}\n"
         f"  Secret Key: {entry.secret_key}\n"
-        "\n"
-        "⚠️  Please save these credentials securely. The secret key will not be shown again."
+        f"\n{_KEEP}"
     )
-    return 0
+
+
+def _say_whose(account: Account | None) -> None:
+    if account is not None:
+        print(f"It belongs to {account.display_name} ({account.id}), role {account.role}.")
 
 
 def show(arguments: argparse.Namespace) -> int:
     """List the pairs, without their secrets unless asked for."""
-    print("Listing all credentials...")
-    try:
-        entries = keyfile.read(arguments.credentials)
-    except OSError as error:
-        raise _refused(arguments.credentials, error) from error
+    where = places.of(arguments)
+    if not arguments.json:
+        print("Listing all credentials...")
+    with places.refusals(where):
+        known = holders.read(where)
+        entries = list(known.keys)
+        if arguments.account is not None:
+            whose = {account.id: account for account in known.everybody()}
+            entries = known.keys_of(named(whose, arguments.account).id)
+    if arguments.json:
+        rows = [holders.fields(entry, secret=arguments.show_secrets) for entry in entries]
+        print(json.dumps(rows, indent=2))
+        return 0
     if not entries:
         print("No credentials found.")
         return 0
     print(f"\nFound {len(entries)} credential(s):\n{'-' * 80}")
     described = (
-        "\n".join(_described(number, entry, arguments.show_secrets))
+        "\n".join(_described(number, entry, known, arguments.show_secrets))
         for number, entry in enumerate(entries, 1)
     )
     print("\n\n".join(described))
@@ -109,17 +181,76 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _described(number: int, entry: Entry, show_secrets: bool) -> Iterator[str]:
-    hidden = "[HIDDEN - use --show-secrets to reveal]"
-    made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.created_at))
+def _described(
+    number: int, entry: Entry, known: holders.Holders, show_secrets: bool
+) -> Iterator[str]:
     yield f"Credential #{number}"
     yield f"  Access Key: {entry.access_key}"
-    yield f"  Secret Key: {entry.secret_key if show_secrets else hidden}"
-    yield f"  Created At: {made}"
+    yield f"  Secret Key: {entry.secret_key if show_secrets else _HIDDEN}"
+    yield f"  Created At: {shown(entry.created_at)}"
     yield f"  Enabled: {'Yes' if entry.enabled else 'No'}"
+    if entry.expires_at is not None:
+        expired = "" if time.time() < entry.expires_at else " (expired)"
+        yield f"  Expires At: {shown(entry.expires_at)}{expired}"
+    if account := known.accounts.get(entry.owner):
+        yield f"  Account: {account.display_name} ({account.id}), role {account.role}"
+    elif entry.account is not None:
+        yield f"  Account: {_plain(entry.account)}, which is not there: it may not sign"
     if entry.description is not None:
-        yield f"  Description: {entry.description}"
+        yield f"  Description: {_plain(entry.description)}"
 
 
-def _refused(path: str, error: OSError) -> CommandError:
-    return CommandError(f"credentials {path}: {error.strerror}")
+def _plain(text: str) -> str:
+    """The text without anything that a terminal would obey or cannot show."""
+    return text if text.isprintable() else ascii(text)
+
+
+def enable(arguments: argparse.Namespace) -> int:
+    """Let a key sign again."""
+    changes: dict[str, Any] = {"enabled": True}
+    if "expires" in arguments:
+        changes["expires_at"] = arguments.expires
+    entry = _altered(arguments, changes)
+    if not entry.usable(time.time()):
+        raise CommandError(
+            f"{entry.access_key} is enabled, but expired {shown(entry.expires_at or 0)}:"
+            " say --expires too"
+        )
+    print(f"✓ Enabled {entry.access_key}")
+    return 0
+
+
+def disable(arguments: argparse.Namespace) -> int:
+    """Let a key not sign any more."""
+    print(f"✓ Disabled {_altered(arguments, {'enabled': False}).access_key}")
+    return 0
+
+
+def _altered(arguments: argparse.Namespace, changes: dict[str, Any]) -> Entry:
+    where = places.of(arguments)
+    with places.refusals(where):
+        return keyfile.alter(where.credentials, arguments.key, changes)
+
+
+def delete(arguments: argparse.Namespace) -> int:
+    """Take a pair out of the file."""
+    where = places.of(arguments)
+    with places.refusals(where):
+        if not keyfile.delete(where.credentials, lambda e: bool(e.access_key == arguments.key)):
+            raise CommandError(f"there is no access key {arguments.key}")
+    print(f"✓ Deleted {arguments.key}")
+    return 0
+
+
+def rotate(arguments: argparse.Namespace) -> int:
+    """Make another pair for a key's account; the old key expires."""
+    where = places.of(arguments)
+    until = int(time.time()) + arguments.grace
+    with places.refusals(where):
+        account = holders.stored(where, arguments.key)
+        expires = getattr(arguments, "expires", None)
+        entry = keyfile.rotate(where.credentials, arguments.key, account, until, expires)
+    _show_made(arguments, entry, f"made a new credential for the account of {arguments.key}")
+    if not arguments.json:
+        print(f"The old key may sign until {shown(until)}.")
+    return 0

@@ -67,13 +67,15 @@ def read(path: str) -> Contents:
 
 
 @contextmanager
-def edited(path: str) -> Iterator[dict[str, Account]]:
+def edited(path: str, *, make: bool = True) -> Iterator[dict[str, Account]]:
     """Hold the file's lock and yield its accounts; what they are afterwards is on stable storage.
 
     Raise NotAccounts, ReadOnly for Versity's, OSError; an exception within changes nothing.
+
+    :param make: whether a file that is absent is made; else FileNotFoundError is raised
     """
     real = replacing.real(path)
-    with replacing.locked(real) as old:
+    with replacing.locked(real, make=make) as old:
         contents = _parsed(path, old)
         if contents.versity:
             raise ReadOnly(f"accounts {path}: this is Versity's users.json, which is only read")

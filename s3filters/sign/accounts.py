@@ -8,6 +8,7 @@ A key that names no account is an account of its own, whose id is the access key
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,6 +73,18 @@ class Account:
 def own(access_key: str) -> Identity:
     """Return who has signed when a key did that names no account."""
     return Identity(access_key, access_key, role="admin")
+
+
+def named(accounts: Mapping[str, Account], word: str) -> Account:
+    """Return the account of an id, else of a name. Raise AccountError: none, or several."""
+    if word in accounts:
+        return accounts[word]
+    found = [account for account in accounts.values() if account.display_name == word]
+    if len(found) > 1:
+        raise AccountError(f"several accounts are named {word}: give an id")
+    if not found:
+        raise AccountError(f"there is no account {word}")
+    return found[0]
 
 
 def new_id() -> str:

@@ -186,6 +186,17 @@ def _refuse_foreign(lines: list[Entry | str]) -> None:
         raise NotCredentials
 
 
+def find(found: Iterable[Entry], access_key: str) -> Entry:
+    """Return the entry of a key that counts: the last enabled one, else the last.
+
+    Raise KeyFileError when there is none.
+    """
+    mine = [entry for entry in found if entry.access_key == access_key]
+    if not mine:
+        raise KeyFileError(f"there is no access key {access_key}")
+    return next((entry for entry in reversed(mine) if entry.enabled), mine[-1])
+
+
 def add(
     path: str,
     access_key: str,
@@ -213,7 +224,7 @@ def add(
             raise KeyFileError(f"the access key {access_key} is there, for another account")
         return _appended(lines, entry)
 
-    _change(path, append)
+    _change(path, append, make=True)
     return entry
 
 
@@ -224,7 +235,7 @@ def generate(
     expires_at: int | None = None,
 ) -> Entry:
     """Append a new random key pair as ``add`` does, and return it."""
-    access_key, secret_key = _random_pair()
+    access_key, secret_key = random_pair()
     return add(path, access_key, secret_key, description, account, expires_at)
 
 
@@ -237,10 +248,10 @@ def alter(path: str, access_key: str, changes: Mapping[str, Any]) -> Entry:
     """
 
     def changed(lines: list[bytes], found: list[Entry]) -> list[bytes]:
-        _last(found, access_key)
+        find(found, access_key)
         return [_altered(line, access_key, changes) for line in lines]
 
-    return _last(_change(path, changed), access_key)
+    return find(_change(path, changed), access_key)
 
 
 def delete(path: str, chosen: Callable[[Entry], bool]) -> list[Entry]:
@@ -272,11 +283,11 @@ def rotate(
     :param until: when the old key expires, if it does not earlier; seconds since 1970
     :param expires_at: when the new one does
     """
-    new_access, new_secret = _random_pair()
+    new_access, new_secret = random_pair()
     made: list[Entry] = []
 
     def rotated(lines: list[bytes], found: list[Entry]) -> list[bytes]:
-        old, now = _last(found, access_key), int(time.time())
+        old, now = find(found, access_key), int(time.time())
         if not old.usable(now):
             raise KeyFileError(f"{access_key} may not sign: enable it first")
         if old.account not in (None, account):
@@ -290,19 +301,22 @@ def rotate(
     return made[0]
 
 
-def _random_pair() -> tuple[str, str]:
+def random_pair() -> tuple[str, str]:
+    """Return a new access key and secret key, in AWS's form."""
     alphabet = string.ascii_uppercase + string.digits
     access_key = "AKIA" + "".join(secrets.choice(alphabet) for _ in range(16))
     return access_key, "".join(secrets.choice(_ALPHANUMERIC) for _ in range(40))
 
 
-def _change(path: str, edit: Callable[[list[bytes], list[Entry]], list[bytes]]) -> list[Entry]:
+def _change(
+    path: str, edit: Callable[[list[bytes], list[Entry]], list[bytes]], *, make: bool = False
+) -> list[Entry]:
     """Put what an edit makes of the lines (and their entries) in the file; return its entries.
 
-    Lines end as they do in the file.
+    Lines come with what ends them. A file that is absent is made, or FileNotFoundError raised.
     """
     path = replacing.real(path)
-    with replacing.locked(path) as old:
+    with replacing.locked(path, make=make) as old:
         lines = old.splitlines(keepends=True)
         parsed = list(entries(_text(line) for line in lines))
         _refuse_foreign(parsed)
@@ -318,14 +332,6 @@ def _text(line: bytes) -> str:
 
 def _entry_of(line: bytes) -> Entry | None:
     return next((e for e in entries([_text(line)]) if isinstance(e, Entry)), None)
-
-
-def _last(found: list[Entry], access_key: str) -> Entry:
-    """Return the entry of a key that counts: the last enabled one, else the last."""
-    mine = [entry for entry in found if entry.access_key == access_key]
-    if not mine:
-        raise KeyFileError(f"there is no access key {access_key}")
-    return next((entry for entry in reversed(mine) if entry.enabled), mine[-1])
 
 
 def _altered(line: bytes, access_key: str, changes: Mapping[str, Any]) -> bytes:

@@ -19,13 +19,20 @@ def real(path: str) -> str:
 
 
 @contextmanager
-def locked(path: str) -> Iterator[bytes]:
-    """Hold the lock of the file that has this name now, made when absent; yield what it holds.
+def locked(path: str, *, make: bool) -> Iterator[bytes]:
+    """Hold the lock of the file that has this name now; yield what it holds.
 
     :param path: a ``real`` one
+    :param make: whether a file that is absent is made, empty; else FileNotFoundError is raised
     """
-    with _held(path, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as data:
-        yield data
+    made = make and not os.path.lexists(path)
+    with _held(path, os.O_RDWR | (os.O_CREAT if make else 0), fcntl.LOCK_EX) as data:
+        try:
+            yield data
+        except BaseException:
+            if made and not os.path.getsize(path):  # nothing came of it, so nothing is left
+                os.unlink(path)
+            raise
 
 
 @contextmanager

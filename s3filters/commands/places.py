@@ -1,0 +1,74 @@
+"""Which files the commands about keys and accounts work on, and their errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3filters.commands.configuration import Configuration
+from s3filters.commands.errors import CommandError, UsageError
+from s3filters.sign import accountfile
+from s3filters.sign.accountfile import NotAccounts, ReadOnly
+from s3filters.sign.accounts import AccountError
+from s3filters.sign.keyfile import KeyFileError, NotCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The paths of the credentials file and of the account file."""
+
+    credentials: str
+    accounts: str
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which files."""
+    parser.add_argument(
+        "--conf", type=Path, metavar="INI", help="the ini that names the files (default: ours)"
+    )
+    parser.add_argument(
+        "--credentials", metavar="FILE", help="the file of the keys, above what the ini says"
+    )
+    parser.add_argument(
+        "--accounts", metavar="FILE", help="the file of the accounts, above what the ini says"
+    )
+
+
+def of(arguments: argparse.Namespace) -> Places:
+    """Return the files of a command line. Raise UsageError when its ini cannot be read."""
+    given = {"credentials": arguments.credentials, "accounts": arguments.accounts}
+    flags = {name: value for name, value in given.items() if value is not None}
+    return of_configuration(Configuration(arguments.conf, flags))
+
+
+def of_configuration(configuration: Configuration) -> Places:
+    """Return the files of an ini and the flags above it."""
+    credentials = configuration.value("credentials")
+    return Places(
+        credentials, accountfile.beside(credentials, str(configuration.value("accounts")))
+    )
+
+
+@contextmanager
+def refusals(places: Places, besides: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Raise what the files or the system refuse as a CommandError of one line.
+
+    :param besides: what is raised as it is
+    """
+    try:
+        yield
+    except besides:
+        raise
+    except NotCredentials as error:
+        raise UsageError(f"credentials {places.credentials}: {error}") from error
+    except (NotAccounts, ReadOnly) as error:
+        raise UsageError(str(error)) from error
+    except (AccountError, KeyFileError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        name = error.filename or places.credentials
+        what = {places.credentials: "credentials ", places.accounts: "accounts "}.get(name, "")
+        raise CommandError(f"{what}{name}: {error.strerror}") from error
