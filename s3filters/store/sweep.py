@@ -204,7 +204,12 @@ def _locked(hidden: int, name: str) -> Iterator[bool]:
 
 
 def _old_names(directory: int, age_s: float) -> list[str]:
-    """Names whose inode has not changed for so long (ctime: a link made now counts as a change)."""
+    """Names whose inode has not changed for so long (ctime: a link made now counts as a change).
+
+    With no age at all every name, also of what changes while we look.
+    """
+    if not age_s:
+        return os.listdir(directory)
     limit_ns = time.time_ns() - int(age_s * 1e9)
     found = []
     with os.scandir(directory) as entries:

@@ -133,6 +133,18 @@ def test_what_ended_or_began_lately_is_left_to_its_gateway(box, multipart):
     assert left(multipart) == before
 
 
+def test_what_ended_goes_with_its_bucket_also_while_another_removes_it(box, multipart, monkeypatch):
+    (multipart / ("0" * 64) / f"{UPLOAD}.ended.inprogress").mkdir(parents=True)
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns - 10**9)  # it changed after we began
+    fd = os.open(multipart.parent, os.O_RDONLY)
+    try:
+        assert sweep.sweep_uploads(fd, 60, ended_age_s=0) == 1
+    finally:
+        os.close(fd)
+    assert left(multipart) == ["0" * 64]
+
+
 def test_directories_of_keys_without_uploads_go(box, multipart):
     (multipart / ("0" * 64)).mkdir()
     (multipart / ("1" * 64) / f"{UPLOAD}.ended.inprogress").mkdir(parents=True)
