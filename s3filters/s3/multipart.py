@@ -232,9 +232,14 @@ def check_declaration(algorithm: str | None, kind: str | None) -> tuple[str, str
 
 
 def in_effect(algorithm: str, kind: str) -> tuple[str, str]:
-    """Return what holds for an upload that declared these, or nothing: algorithm and type."""
-    algorithm = algorithm or checksums.DEFAULT
-    return algorithm, kind or _TYPES[algorithm][0]
+    """Return what holds for an upload that declared these, or nothing: algorithm and type.
+
+    What is not computed here (another gateway took the declaration) counts as nothing.
+    """
+    if algorithm not in _TYPES:
+        return checksums.DEFAULT, FULL_OBJECT
+    kinds = _TYPES[algorithm]
+    return algorithm, kind if kind in kinds else kinds[0]
 
 
 def check_part_checksum(declared: str, given: str | None, kind: str = "") -> None:
@@ -310,7 +315,8 @@ def check_parts(
 ) -> None:
     """Check the client's list against what is stored for each of its numbers (None: no such part).
 
-    :param declared: algorithm and type of the upload, empty when it declared none
+    :param declared: algorithm and type of the upload, empty when it declared none: then a part may
+        have come with any checksum, and those of other algorithms than the stored are not compared
 
     Raise InvalidPart for a part that is not there, or has another ETag or checksum; InvalidRequest
     for a part of a COMPOSITE upload without a checksum; EntityTooSmall for a part under 5 MiB that
@@ -326,7 +332,9 @@ def check_parts(
         if checksum is None:
             if must:
                 raise _missing_checksum(algorithm, part)
-        elif checksum != (found.algorithm, found.checksum):
+        elif checksum != (found.algorithm, found.checksum) and (
+            algorithm or checksum[0] == found.algorithm
+        ):
             raise _invalid_part(upload_id, part)
         total += found.size
     for part, found in islice(zip(asked, stored, strict=True), len(asked) - 1):

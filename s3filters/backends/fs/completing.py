@@ -72,7 +72,9 @@ def _describe(
     parts = [part for part in found if part is not None]
     algorithm, kind = multipart.in_effect(*declared)
     value = multipart.object_checksum(
-        algorithm, kind, [(part.size, part.checksum) for part in parts]
+        algorithm,
+        kind,
+        [(part.size, part.checksum if part.algorithm == algorithm else "") for part in parts],
     )
     ends = tuple(accumulate(part.size for part in parts))
     multipart.check_object(declared, ends[-1], value, call.params)

@@ -208,6 +208,22 @@ def test_a_part_may_leave_to_the_server_what_the_server_can_compute(declared, gi
     multipart.check_part_checksum(declared, given, kind)
 
 
+@pytest.mark.parametrize(
+    ("declared", "holds"),
+    [
+        (("", ""), ("CRC64NVME", "FULL_OBJECT")),
+        (("XXHASH64", "FULL_OBJECT"), ("CRC64NVME", "FULL_OBJECT")),
+        (("SHA512", "COMPOSITE"), ("CRC64NVME", "FULL_OBJECT")),
+        (("SHA256", ""), ("SHA256", "COMPOSITE")),
+        (("SHA256", "FULL_OBJECT"), ("SHA256", "COMPOSITE")),
+        (("CRC32", "FULL_OBJECT"), ("CRC32", "FULL_OBJECT")),
+    ],
+)
+def test_whatever_another_gateway_wrote_something_that_can_be_computed_holds(declared, holds):
+    assert multipart.in_effect(*declared) == holds
+    assert multipart.object_checksum(*holds, [(0, digest(holds[0], b""))])
+
+
 # --- what the object becomes -------------------------------------------------------------------
 
 
@@ -261,6 +277,7 @@ def test_a_list_that_fits_is_taken():
     parts = asked((3, "aa"), (9, "bb"))
     multipart.check_parts("u", ("", ""), parts, [BIG, LAST])
     multipart.check_parts("u", ("CRC32", "FULL_OBJECT"), parts, [BIG, LAST])
+    multipart.check_parts("u", ("XXHASH3", "COMPOSITE"), parts, [BIG, LAST])
     given = asked((3, "aa", ("CRC32", "AAAAAA==")), (9, "bb", ("CRC32", "BBBBBA==")))
     multipart.check_parts("u", ("CRC32", "COMPOSITE"), given, [BIG, LAST])
 
@@ -271,7 +288,8 @@ def test_a_list_that_fits_is_taken():
         (("", ""), (3, "aa"), None),
         (("", ""), (3, "ab"), BIG),
         (("", ""), (3, ""), BIG),
-        (("", ""), (3, "aa", ("CRC64NVME", "AAAAAAAAAAA=")), Stored(1, "aa")),
+        (("", ""), (3, "aa", ("CRC64NVME", "A=")), Stored(1, "aa", "CRC64NVME", "B=")),
+        (("CRC32", "FULL_OBJECT"), (3, "aa", ("CRC32", "AAAAAA==")), Stored(1, "aa")),
         (("CRC32", "COMPOSITE"), (3, "aa", ("CRC32", "AAAAAB==")), BIG),
         (("CRC32", "COMPOSITE"), (3, "aa", ("CRC32C", "AAAAAA==")), BIG),
     ],
@@ -280,6 +298,11 @@ def test_a_part_that_is_not_the_stored_one_is_named(declared, part, stored):
     error = refused(multipart.check_parts, "u", declared, asked(part), [stored])
     assert error.code == "InvalidPart"
     assert error.detail == {"UploadId": "u", "PartNumber": 3, "ETag": part[1]}
+
+
+def test_an_upload_without_declared_checksum_takes_those_of_any_algorithm_as_sent_with_the_part():
+    stored = Stored(1, "aa", "CRC64NVME", "AAAAAAAAAAA=")
+    multipart.check_parts("u", ("", ""), asked((1, "aa", ("CRC32", "AAAAAA=="))), [stored])
 
 
 @pytest.mark.parametrize("kind", ["COMPOSITE", ""])
