@@ -17,10 +17,22 @@ from s3filters.sign.keyfile import Entry, KeyFileError
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """What the two files hold. ``keys`` are those of the credentials file and Versity's."""
+    """What the two files hold: accounts by id, keys of the credentials file, Versity's keys."""
 
     accounts: Mapping[str, Account]
-    keys: tuple[Entry, ...]
+    ours: tuple[Entry, ...]
+    versity: tuple[Entry, ...]
+
+    @property
+    def keys(self) -> tuple[Entry, ...]:
+        """All keys."""
+        return self.ours + self.versity
+
+    def role(self, entry: Entry) -> str | None:
+        """Return the role of a key's account, None when that is not there: it may not sign."""
+        if account := self.accounts.get(entry.owner):
+            return account.role
+        return "admin" if entry.account is None else None
 
     def keys_of(self, account: str) -> list[Entry]:
         """Return the keys of an account's id."""
@@ -39,7 +51,7 @@ def read(where: Places) -> Holders:
     """Return what the files hold. Raise NotAccounts, OSError."""
     entries = keyfile.read(where.credentials)
     contents = accountfile.read(where.accounts)
-    return Holders(contents.accounts, (*entries, *contents.keys))
+    return Holders(contents.accounts, tuple(entries), contents.keys)
 
 
 def own(entry: Entry) -> Account:

@@ -15,13 +15,14 @@ from typing import Any
 
 from s3filters import __version__
 from s3filters import options as ini_options
-from s3filters.commands import keys, logs
+from s3filters.commands import keys, logs, places
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
 from s3filters.commands.ini import shared
 from s3filters.server import runner
 from s3filters.server.listeners import ListenError
 from s3filters.server.options import Options
+from s3filters.sign import accountfile
 
 # Flag -> (the option that it sets, what its value looks like). The help text is the option's own.
 SHARED_FLAGS = {
@@ -29,6 +30,7 @@ SHARED_FLAGS = {
     "region": ("region", "NAME"),
     "durability": ("durability", "full|data|none"),
     "credentials": ("credentials", "FILE"),
+    "accounts": ("accounts", "FILE"),
     "access-log": ("access_log", "-|FILE|off"),
 }
 SERVER_FLAGS = {
@@ -37,7 +39,7 @@ SERVER_FLAGS = {
     "certificate": ("certificate", "FILE"),
     "key": ("key", "FILE"),
 }
-PATHS = ("root", "credentials", "certificate", "key")
+PATHS = ("root", "credentials", "accounts", "certificate", "key")
 
 
 def declare(commands: Any) -> None:
@@ -114,13 +116,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _prepare(configuration: Configuration) -> keys.Signer | None:
     """Make what a first start lacks; return who may sign, None when nobody has to."""
     root = Path(configuration.value("root"))
-    credentials = Path(configuration.value("credentials")).expanduser()
+    where = places.of_configuration(configuration)
+    credentials = Path(where.credentials).expanduser()
     signed = configuration.uses("sigauth")
-    refuse_visible(credentials, root)
+    refuse_visible("credentials", credentials, root)
+    refuse_visible("accounts", Path(where.accounts).expanduser(), root)
     if signed:
         keys.check(credentials, to_be_made=root)
+        with places.refusals(where):
+            accountfile.read(where.accounts)
     make_root(root)
-    return keys.provide(credentials) if signed else None
+    return keys.provide(where) if signed else None
 
 
 def _server_options(server: Any, flags: Mapping[str, str]) -> Options:
@@ -164,11 +170,11 @@ def _welcome(configuration: Configuration, endpoints: list[str], signer: keys.Si
     return "\n".join([*lines, "Ctrl-C stops it."])
 
 
-def refuse_visible(path: Path, root: Path) -> None:
-    """Raise UsageError when the credentials file would lie in a bucket, an object like others."""
+def refuse_visible(what: str, path: Path, root: Path) -> None:
+    """Raise UsageError when a file of secrets would lie in a bucket, an object like others."""
     folder = path.resolve().parent
     if folder != root.resolve() and folder.is_relative_to(root.resolve()):
-        raise UsageError(f"credentials {path}: in a bucket of {root} everybody could read it")
+        raise UsageError(f"{what} {path}: in a bucket of {root} everybody could read it")
 
 
 def _given(arguments: argparse.Namespace, flags: Mapping[str, tuple[str, str]]) -> dict[str, str]:
