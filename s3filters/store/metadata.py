@@ -89,7 +89,8 @@ class Record:
     """One object, without its bytes. Read only: records are shared between requests.
 
     ``etag`` is hex or hex-N without quotes; ``headers`` and ``user`` map lower-case names to text;
-    ``parts`` holds the cumulative sizes of a multipart object; ``tags`` is how many there are.
+    ``parts`` holds the cumulative sizes of a multipart object, ``part_checksums`` the checksum of
+    each, base64, ``upload_id`` which upload made it; ``tags`` is how many there are.
     ``touched``: edited behind the gateway, so etag is derived and there are no checksums.
     ``answered`` is for whoever reads objects to keep what follows from all the rest.
     """
@@ -154,11 +155,12 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
     touched = seal is not None and not is_directory and seal != b"%d %d" % (size, found.st_mtime_ns)
     checksums = None
     parts: tuple[int, ...] = ()
+    upload_id = ""
     if not etag or touched:
         etag = derived_etag(found)
     else:
         checksums = _checksums(raw.get("user.checksums"))
-        parts = _parts(raw.get("user.mp-metadata"), size)
+        upload_id, parts = _parts(raw.get("user.mp-metadata"), size)
     foreign = "user.etag" not in raw
     return Record(
         size=size,
@@ -175,6 +177,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
         tags=len(tags_in(raw.get("user.X-Amz-Tagging"))),
         is_directory=is_directory,
         touched=touched,
+        upload_id=upload_id,
     )
 
 
@@ -281,20 +284,22 @@ def _checksums(value: bytes | None) -> Checksums | None:
     return Checksums(_ALGORITHMS[_ALGORITHMS.index(algorithm)], _KINDS[_KINDS.index(kind)], stored)
 
 
-def _parts(value: bytes | None, size: int) -> tuple[int, ...]:
-    """Return the cumulative part sizes, or nothing when they do not fit the file."""
+def _parts(value: bytes | None, size: int) -> tuple[str, tuple[int, ...]]:
+    """Return upload id and cumulative part sizes, nothing when they do not fit the file."""
     if not value:
-        return ()
+        return "", ()
     if value[:2] == b"\x1f\x8b":
         try:
             value = zlib.decompressobj(wbits=31).decompress(value, _MAX_PARTS_JSON)
         except zlib.error:
-            return ()
-    loaded = (_json(value) or {}).get("parts")
+            return "", ()
+    stored = _json(value) or {}
+    loaded, upload_id = stored.get("parts"), stored.get("uploadId")
     if not isinstance(loaded, list) or not loaded or loaded[-1] != size:
-        return ()
-    rising = all(type(n) is int and n >= 0 for n in loaded) and loaded == sorted(loaded)
-    return tuple(loaded) if rising else ()
+        return "", ()
+    if not all(type(n) is int and n >= 0 for n in loaded) or loaded != sorted(loaded):
+        return "", ()
+    return upload_id if isinstance(upload_id, str) else "", tuple(loaded)
 
 
 def tags_in(value: bytes | None) -> dict[str, str]:
@@ -398,6 +403,8 @@ def record_of(attributes: Attributes, found: os.stat_result) -> Record:
         parts=attributes.parts,
         tags=len(attributes.tags or ()),
         is_directory=is_directory,
+        upload_id=attributes.upload_id,
+        part_checksums=attributes.part_checksums,
     )
 
 
