@@ -3,11 +3,13 @@
 import fcntl
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from s3filters.store import locks, removing, sweep, uploads
 from s3filters.store.uploads import Upload
+from tests.unit.store import multipart as multipart_words
 from tests.unit.store.conftest import BUCKET, attributes
 
 OURS = "put.0123456789abcdef"
@@ -273,3 +275,35 @@ def test_an_upload_of_a_key_that_is_not_what_it_says_is_not_touched(box, multipa
     before = left(multipart)
     assert box.store.sweep(0) == 0
     assert left(multipart) == before
+
+
+def upload_until(box, key, until):
+    """Complete and abort one upload after the other, of one key."""
+    for number in range(1000):
+        if time.monotonic() > until:
+            return
+        upload = multipart_words.begin(box, key)
+        for part in (1, 2):
+            multipart_words.put(box, upload, part, b"%d" % number)
+        if number % 2:
+            box.store.end_upload(BUCKET, key, upload.id)
+        else:
+            box.store.complete((BUCKET, key, upload.id), [1, 2], multipart_words.describe)
+            assert box.get(key) == b"%d%d" % (number, number)
+
+
+def sweep_until(box, until):
+    while time.monotonic() < until:
+        box.store.sweep(0)
+
+
+def test_sweeps_do_not_hinder_uploads_that_begin_and_end_meanwhile(box):
+    until = time.monotonic() + 0.7
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(upload_until, box, key, until) for key in ("a", "b/c")]
+        running += [pool.submit(sweep_until, box, until) for _ in range(2)]
+        for each in running:
+            each.result()
+    removing.settle()
+    box.store.sweep(0)
+    assert left(box.path / ".sgwtmp" / "multipart") == []
