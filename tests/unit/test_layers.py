@@ -16,10 +16,11 @@ MAY_IMPORT = {
     "options": set(),
     "offload": set(),
     "sign": {"s3"},
-    "backends": {"store", "s3", "offload"},
-    "pipeline": {"backends", "sign", "s3", "options", "offload"},
+    "access": {"s3"},
+    "backends": {"access", "store", "s3", "offload"},
+    "pipeline": {"access", "backends", "sign", "s3", "options", "offload"},
     "server": {"options", "offload"},
-    "commands": {"server", "pipeline", "backends", "sign", "s3", "options", "offload"},
+    "commands": {"access", "server", "pipeline", "backends", "sign", "s3", "options", "offload"},
 }
 # Library -> the only layers that may import it.
 ONLY_IN = {

@@ -1,0 +1,287 @@
+"""Conditions of a policy: operators, compiled with their values for one key.
+
+Of the values in the policy one must match; a negated operator wants that none does. A key that the
+request lacks makes a condition false, a negated one true, one that ends in ``IfExists`` true.
+``ForAllValues:`` is true of no values at all, ``ForAnyValue:`` never is. Source: AWS IAM, "Policy
+elements: Condition operators" and "Set operators for multivalued context keys".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from s3filters.access import context
+from s3filters.access.context import Context, Read
+from s3filters.access.patterns import Patterns
+from s3filters.s3.errors import S3Error
+
+ALL, ANY = "ForAllValues", "ForAnyValue"
+Test = Callable[[str, Context], bool]  # does a value of the request match one of the policy's
+Make = Callable[
+    [list[str], bool], Test
+]  # (values, with variables?) -> test; ValueError for a bad one
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator over one key. ``operator`` has neither its quantifier nor ``IfExists``."""
+
+    operator: str
+    quantifier: str
+    if_exists: bool
+    key: str  # in lower case, but for the name of a tag
+    values: tuple[str, ...]
+    read: Read
+    test: Test
+    negated: bool
+    if_missing: bool
+
+    def holds(self, request: Context) -> bool:
+        """True when the request fulfils it."""
+        values = self.read(request)
+        if values is None:
+            return self.if_missing
+        wanted, test = not self.negated, self.test
+        if self.quantifier == ALL:  # an empty text is no value there
+            return all(test(value, request) is wanted for value in values if value)
+        return any(test(value, request) is wanted for value in values)
+
+
+# --- values ------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII
+)
+
+
+def _number(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return Decimal(text)
+
+
+def _date(text: str) -> Decimal:
+    """Seconds since 1970, of a date in the W3C's form (UTC where it has no zone) or a number."""
+    if not _DATE.fullmatch(text):
+        return _number(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return Decimal(repr(moment.timestamp()))
+
+
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> Address:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _boolean(text: str) -> str:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower()
+
+
+# --- tests -------------------------------------------------------------------------------------
+
+
+def _texts(*, wildcards: bool = False, fold: bool = False) -> Make:
+    def make(values: list[str], variables: bool) -> Test:
+        return Patterns(values, wildcards=wildcards, variables=variables, fold=fold).match
+
+    return make
+
+
+def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Make:
+    def make(values: list[str], variables: bool) -> Test:
+        wanted = [parse(value) for value in values]
+
+        def test(value: str, request: Context) -> bool:
+            try:
+                found = parse(value)
+            except ValueError:
+                return False
+            return any(compare(found, one) for one in wanted)
+
+        return test
+
+    return make
+
+
+def _in_networks(values: list[str], variables: bool) -> Test:
+    networks = [_network(value) for value in values]
+
+    def test(value: str, request: Context) -> bool:
+        try:
+            address = _address(value)
+        except ValueError:
+            return False
+        return any(address in network for network in networks)
+
+    return test
+
+
+def _bytes(values: list[str], variables: bool) -> Test:
+    try:
+        wanted = {base64.b64decode(value, validate=True) for value in values}
+    except binascii.Error as error:
+        raise ValueError(values) from error
+    return lambda value, request: value.encode() in wanted
+
+
+def _arns(values: list[str], variables: bool) -> Test:
+    """Each of the six parts is matched by itself, so a star does not reach over a colon."""
+    wanted = []
+    for value in values:
+        parts = value.split(":", 5)
+        if len(parts) != 6 or (parts[0] != "arn" and "*" not in parts[0]):
+            raise ValueError(value)
+        wanted.append([Patterns((part,), variables=variables) for part in parts])
+
+    def test(value: str, request: Context) -> bool:
+        found = value.split(":", 5)
+        return len(found) == 6 and any(
+            all(one.match(part, request) for one, part in zip(arn, found, strict=True))
+            for arn in wanted
+        )
+
+    return test
+
+
+# operator -> (test, negated)
+_OPERATORS: dict[str, tuple[Make, bool]] = {
+    "StringEquals": (_texts(), False),
+    "StringNotEquals": (_texts(), True),
+    "StringEqualsIgnoreCase": (_texts(fold=True), False),
+    "StringNotEqualsIgnoreCase": (_texts(fold=True), True),
+    "StringLike": (_texts(wildcards=True), False),
+    "StringNotLike": (_texts(wildcards=True), True),
+    "NumericEquals": (_compared(_number, operator.eq), False),
+    "NumericNotEquals": (_compared(_number, operator.eq), True),
+    "NumericLessThan": (_compared(_number, operator.lt), False),
+    "NumericLessThanEquals": (_compared(_number, operator.le), False),
+    "NumericGreaterThan": (_compared(_number, operator.gt), False),
+    "NumericGreaterThanEquals": (_compared(_number, operator.ge), False),
+    "DateEquals": (_compared(_date, operator.eq), False),
+    "DateNotEquals": (_compared(_date, operator.eq), True),
+    "DateLessThan": (_compared(_date, operator.lt), False),
+    "DateLessThanEquals": (_compared(_date, operator.le), False),
+    "DateGreaterThan": (_compared(_date, operator.gt), False),
+    "DateGreaterThanEquals": (_compared(_date, operator.ge), False),
+    "Bool": (_compared(_boolean, operator.eq), False),
+    "BinaryEquals": (_bytes, False),
+    "IpAddress": (_in_networks, False),
+    "NotIpAddress": (_in_networks, True),
+    "ArnEquals": (_arns, False),
+    "ArnLike": (_arns, False),
+    "ArnNotEquals": (_arns, True),
+    "ArnNotLike": (_arns, True),
+}
+
+
+# --- reading a Condition element -----------------------------------------------------------------
+
+
+def parse(element: Any, *, variables: bool) -> tuple[Condition, ...]:
+    """Return the conditions of a Condition element. Raise MalformedPolicy.
+
+    :param variables: ``${...}`` in values are variables, and not text as they are
+    """
+    if not isinstance(element, dict):
+        raise _refused("Policy has an invalid condition")
+    found = []
+    for name, keys in element.items():
+        if not isinstance(keys, dict) or not keys:
+            raise _refused("Policy has an invalid condition")
+        found += [_condition(name, key, values, variables) for key, values in keys.items()]
+    return tuple(found)
+
+
+def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
+    row = context.find(key)
+    if row is None:
+        raise _refused("Policy has an invalid condition key")
+    values = _values(element)
+    family, slash, tag = key.partition("/")
+    key = family.lower() + slash + tag
+    if name == "Null":
+        return _null(key, row.read, values)
+    quantifier, colon, word = name.rpartition(":")
+    base = word.removesuffix("IfExists")
+    if base not in _OPERATORS or (colon and quantifier not in (ALL, ANY)):
+        raise _refused(f"Invalid Condition type : {name}")
+    if row.many and not colon:
+        raise _refused(f"{key} may have many values and needs ForAllValues or ForAnyValue")
+    make, negated = _OPERATORS[base]
+    if key == "s3:x-amz-copy-source":
+        values = [value.removeprefix("/") for value in values]
+    try:
+        test = make(values, variables)
+    except ValueError as error:
+        raise _refused(f"Invalid value for Condition type : {name}") from error
+    missing = base != word or (quantifier == ALL if colon else negated)
+    return Condition(
+        base, quantifier, base != word, key, tuple(values), row.read, test, negated, missing
+    )
+
+
+def _values(element: Any) -> list[str]:
+    """The values as text, one or a list of them."""
+    items = element if isinstance(element, list) else [element]
+    if not items:
+        raise _refused("Policy has an invalid condition")
+    return [_value(item) for item in items]
+
+
+def _value(item: Any) -> str:
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, int | float):
+        return str(item)
+    if not isinstance(item, str):
+        raise _refused("Policy has an invalid condition")
+    return item
+
+
+def _null(key: str, read: Read, values: list[str]) -> Condition:
+    """``true`` asks for the key to be missing, ``false`` for it to be there."""
+    try:
+        wanted = {_boolean(value) for value in values}
+    except ValueError as error:
+        raise _refused("Invalid value for Condition type : Null") from error
+    there = "false" in wanted
+    return Condition(
+        "Null", "", False, key, tuple(values), read, lambda *_: there, False, "true" in wanted
+    )
+
+
+def applies(conditions: Iterable[Condition], actions: frozenset[str]) -> bool:
+    """True when each condition's key can be had by one of the actions at least."""
+    rows = [context.find(condition.key) for condition in conditions]
+    return all(
+        row is not None and (row.actions is None or not row.actions.isdisjoint(actions))
+        for row in rows
+    )
+
+
+def _refused(message: str) -> S3Error:
+    return S3Error("MalformedPolicy", message)

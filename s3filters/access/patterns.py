@@ -1,0 +1,167 @@
+"""Texts of a policy with wildcards and variables, compiled for matching.
+
+``*`` is any run of characters, ``?`` is one, ``${key}`` is the value of a condition key in the
+request, which is taken letter by letter. ``${*}``, ``${?}`` and ``${$}`` are these characters. A
+text with a variable that the request has no value for matches nothing, unless the variable brings
+its default: ``${key, 'text'}``. Source: AWS IAM, "Policy elements: Variables and tags".
+
+A star is matched as early as can be and never again (an atomic group), so the time is bounded by
+the product of the lengths whatever a policy holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from s3filters.access import context
+from s3filters.access.context import Context, Read
+from s3filters.s3.errors import S3Error
+
+
+class Wild(Enum):
+    """A wildcard of a text."""
+
+    STAR = "*"
+    ANY = "?"
+
+
+_LETTERS = frozenset("*?$")
+_WILDCARDS = re.compile(r"([*?])")
+_BOTH = re.compile(r"(\$\{[^}]*\}|[*?])")
+_VARIABLE = re.compile(r"\$\{\s*([^,'\s{}]+)\s*(?:,\s*'([^']*)'\s*)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a policy, and what stands for it where the request has no value."""
+
+    read: Read
+    default: str | None
+
+
+Plain = str | Wild
+Token = Plain | Variable
+
+
+def tokens(text: str, *, wildcards: bool, variables: bool) -> tuple[Token, ...]:
+    """Take a text apart. Raise MalformedPolicy for a variable that is not known."""
+    found: list[Token] = []
+    for part in (_BOTH if variables else _WILDCARDS).split(text):
+        if variables and part.startswith("${"):
+            found.append(_variable(part))
+        elif wildcards and part in ("*", "?"):
+            found.append(Wild(part))
+        elif variables and "${" in part:
+            raise _invalid()
+        elif part:
+            found.append(part)
+    return tuple(found)
+
+
+def _variable(text: str) -> Token:
+    if text[2:-1] in _LETTERS:
+        return text[2:-1]
+    match = _VARIABLE.fullmatch(text)
+    key = context.find(match[1]) if match is not None else None
+    if match is None or key is None or key.many:
+        raise _invalid()
+    return Variable(key.read, match[2])
+
+
+def _invalid() -> S3Error:
+    return S3Error("MalformedPolicy", "Policy has an invalid variable")
+
+
+def is_fixed(text: str) -> bool:
+    """True when the text has neither wildcards nor variables."""
+    return not ("*" in text or "?" in text or "${" in text)
+
+
+class Patterns:
+    """Some texts, of which one must match."""
+
+    __slots__ = ("_changing", "_exact", "_expression", "_fold", "_prefixes")
+
+    def __init__(
+        self,
+        texts: Iterable[str],
+        *,
+        wildcards: bool = True,
+        variables: bool = True,
+        fold: bool = False,
+    ) -> None:
+        exact, prefixes, expressions = set(), [], []
+        self._changing: list[tuple[Token, ...]] = []
+        self._fold = fold
+        for text in texts:
+            parts = tokens(text, wildcards=wildcards, variables=variables)
+            if fold:
+                parts = tuple(part.lower() if isinstance(part, str) else part for part in parts)
+            plain = tuple(part for part in parts if not isinstance(part, Variable))
+            if len(plain) < len(parts):
+                self._changing.append(parts)
+            elif Wild.STAR not in plain and Wild.ANY not in plain:
+                exact.add("".join(map(str, plain)))
+            elif len(plain) == 2 and plain[1] is Wild.STAR and isinstance(plain[0], str):
+                prefixes.append(plain[0])
+            else:
+                expressions.append(f"(?:{_expression(plain)})")
+        self._exact = frozenset(exact)
+        self._prefixes = tuple(prefixes)
+        self._expression = re.compile("|".join(expressions), re.DOTALL) if expressions else None
+
+    def match(self, value: str, request: Context | None = None) -> bool:
+        """True when a text matches; only texts with variables need the request."""
+        if self._fold:
+            value = value.lower()
+        if value in self._exact or value.startswith(self._prefixes):
+            return True
+        if self._expression is not None and self._expression.fullmatch(value):
+            return True
+        return bool(self._changing) and request is not None and self._match(value, request)
+
+    def _match(self, value: str, request: Context) -> bool:
+        for parts in self._changing:
+            plain = _filled(parts, request, self._fold)
+            if plain is not None and _compiled(plain).fullmatch(value):
+                return True
+        return False
+
+
+def _filled(parts: tuple[Token, ...], request: Context, fold: bool) -> tuple[Plain, ...] | None:
+    """Put values in the place of variables; None when one has none."""
+    filled: list[Plain] = []
+    for part in parts:
+        if isinstance(part, Variable):
+            values = part.read(request)
+            value = values[0] if values else part.default
+            if value is None:
+                return None
+            filled.append(value.lower() if fold else value)
+        else:
+            filled.append(part)
+    return tuple(filled)
+
+
+@lru_cache(maxsize=256)
+def _compiled(parts: tuple[Plain, ...]) -> re.Pattern[str]:
+    return re.compile(_expression(parts), re.DOTALL)
+
+
+def _expression(parts: tuple[Plain, ...]) -> str:
+    """Return the regular expression of a text without variables."""
+    runs = [""]
+    for part in parts:
+        if part is Wild.STAR:
+            runs.append("")
+        else:
+            runs[-1] += "." if part is Wild.ANY else re.escape(str(part))
+    first, *middle = runs
+    if not middle:
+        return first
+    last = middle.pop()
+    return first + "".join(f"(?>.*?{run})" for run in middle if run) + ".*" + last

@@ -1,0 +1,282 @@
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3filters.access import actions, policy
+from s3filters.access.context import Context, TagsNotRead
+from s3filters.access.policy import Verdict
+from s3filters.access.principals import Requester, names_of
+from s3filters.s3.errors import S3Error
+
+BOB = Requester("bob", name="bob")
+ALL = "arn:aws:s3:::pail/*"
+
+
+def statement(**elements):
+    found = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": ALL}
+    found |= elements
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def document(*statements, **elements):
+    return {"Version": "2012-10-17", "Statement": list(statements)} | elements
+
+
+def parse(*statements, **elements):
+    return policy.parse(json.dumps(document(*statements, **elements)).encode(), "pail")
+
+
+def refused(data):
+    with pytest.raises(S3Error) as caught:
+        policy.parse(data if isinstance(data, bytes) else json.dumps(data).encode(), "pail")
+    assert caught.value.code == "MalformedPolicy"
+    return caught.value.message
+
+
+def verdict(found, action="s3:GetObject", resource="pail/key", who=BOB, environ=None, **fields):
+    return found.verdict(action, resource, names_of(who), Context(environ or {}, who, **fields))
+
+
+def test_what_no_statement_speaks_of_is_left_open():
+    found = parse(statement())
+    assert verdict(found) is Verdict.ALLOW
+    assert verdict(found, "s3:PutObject") is Verdict.SILENT
+    assert verdict(found, "s3:ListBucket", "pail") is Verdict.SILENT
+
+
+def test_a_deny_wins_wherever_it_stands():
+    deny = statement(Effect="Deny", Resource="arn:aws:s3:::pail/secret*")
+    for both in ((statement(), deny), (deny, statement())):
+        assert verdict(parse(*both)) is Verdict.ALLOW
+        assert verdict(parse(*both), resource="pail/secrets") is Verdict.DENY
+
+
+@pytest.mark.parametrize(
+    ("elements", "action", "resource", "applies"),
+    [
+        ({"Action": "s3:*"}, "s3:PutObject", "pail/a", True),
+        ({"Action": "*"}, "s3:PutObject", "pail/a", True),
+        ({"Action": "s3:getOBJECT"}, "s3:GetObject", "pail/a", True),
+        ({"Action": "s3:Get?bject"}, "s3:GetObject", "pail/a", True),
+        ({"Action": "s3:Get*"}, "s3:GetObjectAcl", "pail/a", True),
+        ({"Action": "s3:Get*"}, "s3:PutObject", "pail/a", False),
+        ({"Action": ["s3:PutObject", "s3:GetObject"]}, "s3:PutObject", "pail/a", True),
+        ({"Action": None, "NotAction": "s3:Put*"}, "s3:GetObject", "pail/a", True),
+        ({"Action": None, "NotAction": "s3:Put*"}, "s3:PutObject", "pail/a", False),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::pail"}, "s3:ListBucket", "pail", True),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::pail"}, "s3:GetObject", "pail/a", False),
+        ({"Action": "s3:*"}, "s3:ListBucket", "pail", False),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::pail*"}, "s3:ListBucket", "pail", True),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::pail*"}, "s3:GetObject", "pail/a", True),
+        ({"Resource": "arn:aws:s3:::pail/a/*"}, "s3:GetObject", "pail/a/b/c", True),
+        ({"Resource": "arn:aws:s3:::pail/a/*"}, "s3:GetObject", "pail/b", False),
+        ({"Resource": "arn:aws:s3:::pail/a?"}, "s3:GetObject", "pail/a", False),
+        ({"Resource": ["arn:aws:s3:::pail/x", ALL]}, "s3:GetObject", "pail/y", True),
+        ({"Resource": "arn:aws:s3:::pail/A"}, "s3:GetObject", "pail/a", False),
+        ({"Resource": "arn:aws:s3:::pail/${aws:username}/*"}, "s3:GetObject", "pail/bob/x", True),
+        ({"Resource": "arn:aws:s3:::pail/${aws:username}/*"}, "s3:GetObject", "pail/al/x", False),
+        ({"Resource": None, "NotResource": "arn:aws:s3:::pail/a*"}, "s3:GetObject", "pail/b", True),
+        (
+            {"Resource": None, "NotResource": "arn:aws:s3:::pail/a*"},
+            "s3:GetObject",
+            "pail/a",
+            False,
+        ),
+        ({"Principal": {"AWS": "bob"}}, "s3:GetObject", "pail/a", True),
+        ({"Principal": {"AWS": ["al", "eve"]}}, "s3:GetObject", "pail/a", False),
+        ({"Condition": {"Bool": {"aws:SecureTransport": "true"}}}, "s3:GetObject", "pail/a", False),
+        ({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}, "s3:GetObject", "pail/a", True),
+    ],
+)
+def test_a_statement_speaks_of_its_actions_and_resources(elements, action, resource, applies):
+    found = parse(statement(**elements))
+    assert verdict(found, action, resource) is (Verdict.ALLOW if applies else Verdict.SILENT)
+
+
+def test_not_principal_denies_all_others():
+    found = parse(statement(Effect="Deny", Principal=None, NotPrincipal={"AWS": "bob"}))
+    assert verdict(found) is Verdict.SILENT
+    assert verdict(found, who=Requester("eve")) is Verdict.DENY
+    assert verdict(found, who=None) is Verdict.DENY
+
+
+def test_whoever_has_not_signed_is_meant_by_the_star_alone():
+    assert verdict(parse(statement()), who=None) is Verdict.ALLOW
+    assert verdict(parse(statement(Principal={"AWS": "*"})), who=None) is Verdict.ALLOW
+    assert verdict(parse(statement(Principal={"AWS": "bob"})), who=None) is Verdict.SILENT
+
+
+def test_variables_are_text_in_the_old_language():
+    old = parse(statement(Resource="arn:aws:s3:::pail/${aws:username}"), Version="2008-10-17")
+    assert verdict(old, resource="pail/bob") is Verdict.SILENT
+    assert verdict(old, resource="pail/${aws:username}") is Verdict.ALLOW
+    older = {"Statement": statement(Resource="arn:aws:s3:::pail/${x}")}
+    assert policy.parse(json.dumps(older).encode(), "pail").statements
+
+
+def test_a_single_statement_needs_no_list():
+    assert verdict(parse(Statement=statement(), Id="x")) is Verdict.ALLOW
+
+
+def test_tags_that_nobody_has_read_are_asked_for_and_never_missed():
+    deny = statement(
+        Effect="Deny", Condition={"StringEquals": {"s3:ExistingObjectTag/class": "secret"}}
+    )
+    found = parse(statement(), deny)
+    assert found.asks_object_tags("s3:GetObject")
+    assert not found.asks_object_tags("s3:PutObject")
+    with pytest.raises(TagsNotRead):
+        verdict(found)
+    assert verdict(found, object_tags={"class": "secret"}) is Verdict.DENY
+    assert verdict(found, object_tags={}) is Verdict.ALLOW
+
+
+def test_whom_a_policy_names_can_be_looked_up():
+    found = parse(
+        statement(Principal={"AWS": ["*", "bob", "arn:aws:iam::al:root"], "CanonicalUser": "eve"})
+    )
+    assert found.named() == {"bob", "al", "eve"}
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"Effect": None}, "Missing required field Effect"),
+        ({"Effect": "allow"}, "Invalid effect"),
+        ({"Effect": ["Allow"]}, "Invalid effect"),
+        ({"Principal": None}, "Missing required field Principal"),
+        ({"NotPrincipal": "*"}, "Statement has both Principal and NotPrincipal"),
+        ({"Principal": None, "NotPrincipal": {"AWS": "x"}}, "Allow with NotPrincipal is not"),
+        ({"Principal": {"Service": "x.amazonaws.com"}}, "Invalid principal in policy"),
+        ({"Action": None}, "Missing required field Action"),
+        ({"NotAction": "s3:GetObject"}, "Statement has both"),
+        ({"Action": []}, "Policy has invalid action"),
+        ({"Action": [5]}, "Policy has invalid action"),
+        ({"Action": "s3:Frobnicate"}, "Policy has invalid action"),
+        ({"Action": "s3:Frob*"}, "Policy has invalid action"),
+        ({"Action": "ec2:*"}, "Policy has invalid action"),
+        ({"Action": "GetObject"}, "Policy has invalid action"),
+        ({"Action": "s3:ListBucket"}, "Action does not apply to any resource"),
+        ({"Action": ["s3:GetObject", "s3:ListBucket"]}, "Action does not apply to any resource"),
+        ({"Resource": "arn:aws:s3:::pail"}, "Action does not apply to any resource"),
+        ({"Action": "s3:ListAllMyBuckets"}, "Action does not apply to any resource"),
+        ({"Resource": None}, "Missing required field Resource"),
+        ({"NotResource": ALL}, "Statement has both"),
+        ({"Resource": []}, "Policy has invalid resource"),
+        ({"Resource": "*"}, "Policy has invalid resource"),
+        ({"Resource": "pail/*"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::other/*"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::pails/*"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::pail?x"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::*"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::pa*/x"}, "Policy has invalid resource"),
+        ({"Resource": "arn:aws:s3:::pail/${aws:nobody}"}, "Policy has an invalid variable"),
+        ({"Resource": [ALL, "arn:aws:s3:::other/*"]}, "Policy has invalid resource"),
+        ({"Condition": []}, "Policy has an invalid condition"),
+        ({"Condition": {"StringEquals": {"aws:Nothing": "x"}}}, "invalid condition key"),
+        ({"Condition": {"StringSame": {"aws:Referer": "x"}}}, "Invalid Condition type"),
+        ({"Condition": {"StringEquals": {"s3:prefix": "x"}}}, "Conditions do not apply to combi"),
+        ({"Condition": {"Null": {"s3:x-amz-acl": "true"}}}, "Conditions do not apply to combi"),
+        ({"Sid": 5}, "Policy has an invalid Sid"),
+        ({"Colour": "red"}, "Unknown field Colour"),
+        ({"principal": "*"}, "Unknown field principal"),
+    ],
+)
+def test_a_statement_that_is_not_enforced_whole_is_refused(elements, message):
+    assert message in refused(document(statement(**elements)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "first byte must be '{'"),
+        (b" {}", "first byte must be '{'"),
+        (b"[]", "first byte must be '{'"),
+        (b"\xef\xbb\xbf{}", "first byte must be '{'"),
+        (b"{", "invalid Json"),
+        (b'{"Version": NaN}', "invalid Json"),
+        (b'{"Id": "\xff"}', "invalid Json"),
+        (b'{"Id": "\\ud800"}', "invalid Json"),
+        (b'{"Id": "a", "Id": "b"}', "invalid Json"),
+        (b'{"Statement": {"Effect": "Allow", "Effect": "Deny"}}', "invalid Json"),
+        (b'{"a":' * 3000, "invalid Json"),
+        (b'{"a":' + b"[" * 9000 + b"]" * 9000 + b"}", "invalid Json"),
+        (b'{"Id": ' + b"1" * 9000 + b"}", "invalid Json"),
+        (b'{"Id": "' + b"x" * 20480 + b'"}', "exceeds the maximum allowed size"),
+        (b"{}", "Missing required field Statement"),
+        (b'{"Statement": []}', "Missing required field Statement"),
+        (b'{"Statement": "x"}', "Missing required field Statement"),
+        (b'{"Statement": [5]}', "Policy has an invalid statement"),
+        (b'{"Version": "2012", "Statement": []}', "valid version string"),
+        (b'{"Version": 5, "Statement": []}', "valid version string"),
+        (b'{"Version": ["2012-10-17"], "Statement": []}', "valid version string"),
+        (b'{"Id": 5, "Statement": []}', "invalid Id"),
+        (b'{"Statements": []}', "Unknown field Statements"),
+    ],
+)
+def test_a_document_that_is_none_is_refused(data, message):
+    assert message in refused(data)
+
+
+def test_two_statements_cannot_have_one_name():
+    assert "must be unique" in refused(document(statement(Sid="a"), statement(Sid="a")))
+    assert parse(statement(Sid="a"), statement(Sid="b"), statement(), statement()).statements
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["*", "s3:*", ALL, "Allow", "bob", "${aws:userid}", "10.0.0.0/8"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["AWS", "StringLike", "aws:Referer", "Null", "IpAddress", "x"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: JSON
+            for name in ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction")
+            + ("Resource", "NotResource", "Condition", "x")
+        },
+    )
+)
+def test_any_statement_is_understood_or_refused(elements):
+    try:
+        found = parse(statement() | elements)
+    except S3Error as error:
+        assert error.code == "MalformedPolicy"
+    else:
+        assert verdict(found, environ={"HTTP_REFERER": "x", "REMOTE_ADDR": "10.0.0.1"})
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_understood_or_refused(data):
+    for start in (b"", b"{", b'{"Statement":'):
+        with pytest.raises(S3Error, match="MalformedPolicy"):
+            policy.parse(start + data, "pail")
+
+
+def test_a_stored_policy_that_is_refused_is_broken_and_logged(caplog):
+    with caplog.at_level(logging.ERROR):
+        assert policy.load(b'{"Statement": 1}', "pail") is policy.BROKEN
+    assert "policy of bucket pail cannot be enforced" in caplog.text
+    assert policy.load(json.dumps(document(statement())).encode(), "pail").sound
+
+
+def test_every_permission_of_the_routing_table_can_be_named():
+    for action in actions.OF_OBJECTS:
+        assert parse(statement(Action=action)).statements
+    for action in actions.OF_BUCKETS:
+        assert parse(statement(Action=action, Resource="arn:aws:s3:::pail")).statements
