@@ -1,0 +1,170 @@
+"""Inodes: a file of the folder beneath, and what ScoutFS knows more about it.
+
+What ScoutFS knows is kept in an attribute of the file beneath, so that it outlives the mount. Data
+that are offline are really gone from beneath: only what stages them brings them back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import json
+import os
+import stat
+import threading
+from contextlib import suppress
+
+from tests.scoutfs.blocks import LAST, SHIFT, BlockSet, Range, count_of
+from tests.scoutfs.device import check, libc
+from tests.scoutfs.protocol import ROOT
+
+KEPT = "trusted.scoutfs-double"
+_PUNCH_HOLE_KEEP_SIZE = 3
+
+libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+class Inode:
+    """One inode; an O_PATH descriptor pins the one beneath, so its number is not used again."""
+
+    def __init__(self, fd: int, found: os.stat_result, sequence: itertools.count[int]) -> None:
+        self.fd = fd
+        self.number = found.st_ino
+        self.mode = found.st_mode
+        self.path = f"/proc/self/fd/{fd}"
+        self.lookups = 0
+        self.lock = threading.RLock()
+        self.offline = BlockSet()
+        self.data_version = 1 if found.st_size and stat.S_ISREG(found.st_mode) else 0
+        self.data_seq = self.meta_seq = next(sequence)
+        self.created_ns = found.st_ctime_ns
+        self.project = 0
+        self.retained = False
+        self._sequence = sequence
+        self._writable: int | None = None
+        with suppress(OSError):
+            self._load(json.loads(os.getxattr(self.path, KEPT)))
+
+    def _load(self, kept: dict[str, object]) -> None:
+        self.offline = BlockSet(tuple(pair) for pair in kept.pop("offline"))
+        for name, value in kept.items():
+            setattr(self, name, value)
+
+    def save(self) -> None:
+        """Keep what ScoutFS knows; symbolic links can keep nothing."""
+        kept = {
+            "offline": self.offline.ranges,
+            "data_version": self.data_version,
+            "created_ns": self.created_ns,
+            "project": self.project,
+            "retained": self.retained,
+        }
+        with suppress(PermissionError):
+            os.setxattr(self.path, KEPT, json.dumps(kept).encode())
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file."""
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return os.stat(self.path).st_size
+
+    @property
+    def online(self) -> int:
+        """How many blocks are here."""
+        return sum(end - begin for begin, end in self.extents(0, LAST)) if self.is_file else 0
+
+    def writable(self) -> int:
+        """A descriptor for the double's own work."""
+        if self._writable is None:
+            self._writable = os.open(self.path, os.O_RDWR)
+        return self._writable
+
+    def close(self) -> None:
+        """Let go of the file beneath."""
+        os.close(self.fd)
+        if self._writable is not None:
+            os.close(self._writable)
+
+    def extents(self, begin: int, end: int) -> list[Range]:
+        """Ranges of blocks that hold data, within a range."""
+        fd, at, found = self.writable(), begin << SHIFT, []
+        until = min(end, count_of(self.size)) << SHIFT
+        while at < until:
+            try:
+                data = os.lseek(fd, at, os.SEEK_DATA)
+            except OSError:  # ENXIO: none behind
+                break
+            at = os.lseek(fd, data, os.SEEK_HOLE)
+            low, high = max(data >> SHIFT, begin), min(count_of(at), end)
+            if low < high:
+                found.append((low, high))
+        return found
+
+    def punch(self, begin: int, end: int) -> None:
+        """Make a hole of blocks."""
+        at, length = begin << SHIFT, (end - begin) << SHIFT
+        check(libc.fallocate(self.writable(), _PUNCH_HOLE_KEEP_SIZE, at, length))
+
+    def first_offline(self) -> int | None:
+        """The first block that is offline."""
+        return self.offline.first_of(0, self.size)
+
+    def data_changed(self) -> None:
+        """Count a change of the bytes."""
+        self.data_version += 1
+        self.data_seq = self.meta_seq = next(self._sequence)
+
+    def meta_changed(self) -> None:
+        """Count a change of anything else."""
+        self.meta_seq = next(self._sequence)
+
+
+class Inodes:
+    """All inodes that the kernel knows at the moment, by node."""
+
+    def __init__(self, root: int) -> None:
+        found = os.fstat(root)
+        self.sequence = itertools.count(2)
+        self.device, self.root_number = found.st_dev, found.st_ino
+        self._lock = threading.Lock()
+        self._root = Inode(root, found, self.sequence)
+        self._by_node = {ROOT: self._root}
+
+    def __getitem__(self, node: int) -> Inode:
+        return self._by_node[node]
+
+    def __contains__(self, node: int) -> bool:
+        return node in self._by_node
+
+    def node_of(self, number: int) -> int:
+        """The node of an inode number beneath."""
+        return ROOT if number == self.root_number else number
+
+    def known(self, fd: int) -> tuple[Inode, os.stat_result]:
+        """Return an inode, counting one more look-up. The descriptor (O_PATH) becomes ours."""
+        found = os.fstat(fd)
+        node = self.node_of(found.st_ino)
+        with self._lock:
+            inode = self._by_node.get(node)
+            if inode is None:
+                inode = self._by_node[node] = Inode(fd, found, self.sequence)
+            else:
+                os.close(fd)
+            inode.lookups += 1
+        return inode, found
+
+    def forget(self, node: int, lookups: int) -> None:
+        """The kernel forgets look-ups; with the last of them we forget the inode."""
+        with self._lock:
+            inode = self._by_node.get(node)
+            if inode is None or inode is self._root:
+                return
+            inode.lookups -= lookups
+            if inode.lookups <= 0:
+                del self._by_node[node]
+                inode.save()
+                inode.close()
