@@ -108,3 +108,8 @@ def test_an_object_size_may_be_that_of_any_object():
 def test_a_moment_is_an_http_date():
     assert p.moment("word", "Thu, 01 Jan 1970 00:00:05 GMT") == 5
     assert refused(p.moment, "1970-01-01").code == "InvalidArgument"
+
+
+def test_a_checksum_mode_is_enabled_in_any_case():
+    assert p.checksum_mode("x-amz-checksum-mode", "enabled") == "ENABLED"
+    assert refused(p.checksum_mode, "DISABLED").code == "InvalidArgument"
