@@ -38,7 +38,7 @@ class Opened:
             os.close(fd)
 
     def blocks(self, size: int, first: int = 0, count: int | None = None) -> Iterator[bytes]:
-        """Yield ``count`` bytes from ``first``, or all, in blocks of ``size``, the last one shorter.
+        """Yield ``count`` bytes from ``first``, or all, in blocks of ``size``; the last is shorter.
 
         Raise InternalError when they cannot be read to their end.
         """

@@ -229,7 +229,7 @@ WRONG_IDS = (
 
 @pytest.mark.parametrize("upload_id", WRONG_IDS)
 @pytest.mark.parametrize(
-    ("method", "query", "body"),
+    "question",
     [
         ("GET", "", b""),
         ("DELETE", "", b""),
@@ -237,7 +237,8 @@ WRONG_IDS = (
         ("POST", "", b"<CompleteMultipartUpload/>"),
     ],
 )
-def test_an_id_that_is_none_leads_nowhere(s3, box, ask, upload_id, method, query, body):
+def test_an_id_that_is_none_leads_nowhere(s3, box, ask, upload_id, question):
+    method, query, body = question
     Uploader(s3).put(1, b"part")
     before = sorted(box.rglob("*"))
     answer = ask(method, f"/box/key?{query}uploadId={upload_id}", body)
