@@ -1,5 +1,6 @@
 """``s3filters uploads``: what is in progress, what it holds, and its end."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from s3filters.backends.fs import upkeep
 from s3filters.commands import main, uploads
 from s3filters.store import Store, locks
 from s3filters.store.uploads import Upload, path_of
+from tests import versity
 
 DAY_NS = 86400 * 10**9
 PART = 100_000
@@ -337,3 +339,20 @@ def test_a_reader_that_has_seen_enough_is_no_traceback(run, begin, store, monkey
 )
 def test_sizes_are_said_in_the_unit_that_fits(size, said):
     assert uploads._human(size) == said
+
+
+# Of another gateway ------------------------------------------------------------------------------
+
+
+def test_an_upload_of_versitys_gateway_is_shown_and_ended(tmp_path, capsys):
+    root = versity.unpack(tmp_path)
+    assert main.main(["uploads", "list", "--json", "--root", str(root)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (upload,) = document["uploads"]
+    folder = hashlib.sha256(upload["key"].encode()).hexdigest()
+    path = root / upload["bucket"] / ".sgwtmp" / "multipart" / folder / upload["id"]
+    sizes = [part.stat().st_size for part in path.iterdir()]
+    assert (upload["parts"], upload["bytes"]) == (len(sizes), sum(sizes))
+    words = [f"--{name}={upload[name]}" for name in ("bucket", "key", "id")]
+    assert main.main(["uploads", "abort", *words, "--root", str(root)]) == 0
+    assert not path.parent.exists()
