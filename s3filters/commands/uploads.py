@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +22,10 @@ from s3filters.backends.fs import FsBackend, upkeep
 from s3filters.backends.fs.upkeep import Held
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
+from s3filters.commands.moments import duration
 from s3filters.s3.errors import S3Error
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_AGE = re.compile(r"(\d{1,9})([smhdw])").fullmatch
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _ROW = "{:>6}  {:<20}  {:>5}  {:>10}  {:>10}  {:<36}  {}"
 _HEAD = _ROW.format("AGE", "INITIATED", "PARTS", "BYTES", "ON DISK", "UPLOAD ID", "BUCKET/KEY")
 
@@ -77,7 +76,7 @@ def _declare_abort(actions: Any) -> None:
 def _declare_common(action: argparse.ArgumentParser) -> None:
     where = action.add_mutually_exclusive_group()
     where.add_argument(
-        "--config", "--conf", type=Path, metavar="INI", help="the ini that the daemon serves"
+        "--conf", "--config", type=Path, metavar="INI", help="the ini that the daemon serves"
     )
     where.add_argument("--root", metavar="DIR", help="the folder whose sub-folders are the buckets")
     action.add_argument("--bucket", default="", help="uploads to this bucket alone")
@@ -91,11 +90,10 @@ def _declare_common(action: argparse.ArgumentParser) -> None:
 
 
 def _age(text: str) -> int:
-    """Return seconds."""
-    match = _AGE(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r}: say a number and s, m, h, d or w, such as 7d")
-    return int(match[1]) * _UNITS[match[2]]
+    """Return seconds. A bare number is refused: 7 for 7d would select all that is in progress."""
+    if text[-1:].isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: say a unit too, as in 12h or 7d")
+    return duration(text)
 
 
 # Listing -----------------------------------------------------------------------------------------
@@ -255,7 +253,7 @@ def _end_all(found: Iterator[Held], end: Callable[[Held], None], word: str, free
 def _opened(arguments: argparse.Namespace) -> Iterator[FsBackend]:
     """Open the folder that the ini serves. Raise UsageError, CommandError for what S3 refuses."""
     flags = {} if arguments.root is None else {"root": arguments.root}
-    configuration = Configuration(arguments.config, flags)
+    configuration = Configuration(arguments.conf, flags)
     if not configuration.uses("fs"):
         raise UsageError(
             f"{configuration.path} does not serve a folder: it has no egg:s3filters#fs"
@@ -301,7 +299,7 @@ def _time(ns: int) -> str:
 
 def _brief(seconds: float) -> str:
     """Return an age in its largest unit of which there are two or more: 13d, 47h, 90s."""
-    unit = next((u for u in "dhm" if seconds >= 2 * _UNITS[u]), "s")
+    unit = next((name for name, length in _UNITS.items() if seconds >= 2 * length), "s")
     return f"{int(seconds / _UNITS[unit])}{unit}"
 
 

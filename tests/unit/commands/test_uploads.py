@@ -11,7 +11,7 @@ import pytest
 
 from s3filters.backends.fs import upkeep
 from s3filters.commands import main, uploads
-from s3filters.store import Store, locks
+from s3filters.store import Store, filesystem, locks
 from s3filters.store.uploads import Upload, path_of
 from tests import versity
 
@@ -185,12 +185,19 @@ def test_what_cannot_be_done_is_one_line(run, store, words, code, said):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("3s", "3s"), ("90s", "90s"), ("5m", "5m"), ("47h", "47h"), ("2w", "14d")]
+)
+def test_an_age_is_said_in_its_largest_unit(text, said):
+    assert uploads._brief(uploads._age(text)) == said
+
+
 @pytest.mark.parametrize("age", ["7", "d", "-1d", "7y", "1.5d", ""])
 def test_an_age_is_a_number_with_a_unit(run, store, age, capsys):
     with pytest.raises(SystemExit) as raised:
         run("list", f"--older-than={age}")
     assert raised.value.code == 2
-    assert "say a number and s, m, h, d or w" in capsys.readouterr().err
+    assert "--older-than: " in capsys.readouterr().err
 
 
 def test_a_root_that_is_not_there_is_told_and_not_made(tmp_path, capsys):
@@ -199,6 +206,17 @@ def test_a_root_that_is_not_there_is_told_and_not_made(tmp_path, capsys):
         f"s3filters: root {tmp_path}/none: No such file or directory\n"
     )
     assert not (tmp_path / "none").exists()
+
+
+def test_a_root_that_cannot_hold_objects_is_told(tmp_path, capsys, monkeypatch):
+    def inspect(_fd, path):
+        raise filesystem.Unsuitable(f"{path} keeps no attributes")
+
+    monkeypatch.setattr(filesystem, "inspect", inspect)
+    assert main.main(["uploads", "list", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"s3filters: root {tmp_path}: {tmp_path} keeps no attributes\n"
+    )
 
 
 def test_an_ini_without_a_folder_has_no_uploads_here(tmp_path, capsys):
