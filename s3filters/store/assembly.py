@@ -105,7 +105,9 @@ def move_parts(
     old = _read_plan(upload)
     looked = [_look(name, size, open_part) for name, size in parts]
     plan = Plan(os.fstat(target).st_ino, tuple(part for part, _ in looked))
+    moved = {part.name for part, blocks in looked if not blocks}
     if plan != old:
+        moved = set()
         if old is not None and old.target == plan.target:
             _give_back(old, target, open_part)
         elif old is not None:
@@ -114,8 +116,8 @@ def move_parts(
         _write_plan(upload, plan)
     if os.fstat(target).st_size != plan.size:
         os.ftruncate(target, plan.size)
-    online = [blocks for _, blocks in looked]
-    return _fill(target, list(plan.places()), online, open_part)
+    left = [place for place in plan.places() if place.part.name not in moved]
+    return _fill(target, left, open_part)
 
 
 def _look(name: bytes, size: int, open_part: OpenPart) -> tuple[Part, int]:
@@ -138,22 +140,19 @@ def _need_blocks(looked: Sequence[tuple[Part, int]], old: Plan) -> None:
             raise errors.InternalError(f"The data of part {part.name.decode()} are gone.")
 
 
-def _fill(target: int, places: Sequence[Place], online: Sequence[int], open_part: OpenPart) -> int:
+def _fill(target: int, places: Iterable[Place], open_part: OpenPart) -> int:
     copied, first = 0, b""
-    for place, blocks in zip(places, online, strict=True):
-        if not blocks:
-            continue  # it is in the target, or it is a hole
+    for place in places:
         with _opened(place.part.name, open_part) as fd:
             count = _place(target, place, fd)
         if count and not copied:
             first = place.part.name
         copied += count
     if copied:
-        size = sum(place.part.size for place in places)
         log.info(
             "%d of %d bytes were copied, not moved, from part %s on: only parts whose sizes are"
             " multiples of %d bytes can be moved",
-            *(copied, size, first.decode(), BLOCK),
+            *(copied, os.fstat(target).st_size, first.decode(), BLOCK),
         )
     return copied
 

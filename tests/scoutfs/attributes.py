@@ -7,7 +7,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from tests.scoutfs import caller, names, protocol
+from tests.scoutfs import caller, faults, names, protocol
 from tests.scoutfs.inodes import KEPT, Inode
 from tests.scoutfs.protocol import ROOT, Op, Request, error
 
@@ -77,6 +77,13 @@ class Attributes:
         if name.startswith(b"user."):
             names.expect_changeable(inode)
         return beneath
+
+
+def is_order(request: Request) -> bool:
+    """Whether a request is one to the control interface, which neither fails nor counts."""
+    if request.node != ROOT or request.op not in (Op.SETXATTR, Op.GETXATTR):
+        return False
+    return request.name(8).startswith(faults.CONTROL)
 
 
 def visible(inode: Inode, *, hidden: bool) -> bytes:

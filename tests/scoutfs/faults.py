@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from tests.scoutfs.protocol import Op, error
 
-FAULT = b"user.double.fault"
-COUNTS = b"user.double.counts"
+CONTROL = b"user.double."
+FAULT, COUNTS = CONTROL + b"fault", CONTROL + b"counts"
 EXTENT = "extent"
 _NAMES = {op.value: op.name.lower() for op in Op}
 _WORDS = {*_NAMES.values(), EXTENT}
