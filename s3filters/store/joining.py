@@ -13,8 +13,10 @@ are asked again under the key's lock. What a crash leaves:
   closed already: it is not written any more, parts that come again get files of their own, and
   completing again does the same steps again.
 * between the name and the end of the upload: the object says which upload made it, so completing
-  again finds it, ends the upload and answers as before. If another has replaced the object since,
-  and took the data file with it, the upload has ended too, and completing again says so.
+  again finds it, makes sure that it is durable, ends the upload and answers as before. The data
+  file keeps its name in the upload until that has ended, so the parts are all there, and whatever
+  else comes of the upload is as if it had not been completed. But while the data file has another
+  name it is an object: it is read, and never changed.
 
 An object is never made of what one was not told about: when a part that is not in the list lies in
 the data file, the others are copied, for the upload has to be whole if the name is refused.
@@ -27,10 +29,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3filters.store import errors, locks, parts, placed, uploads
+from s3filters.store import errors, locks, parts, place, placed, uploads
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parts import PartRecord
-from s3filters.store.place import Check, Draft, Made
+from s3filters.store.place import Check, Draft
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
@@ -67,7 +69,9 @@ def complete(
             found = parts.read_all(folder, numbers)
             attributes = describe(upload, found)
             record = made_by(tree, *name)
-            if record is None or record.etag != attributes.etag:
+            if record is not None and record.etag == attributes.etag:
+                place.sync(tree, *name[:2])
+            else:
                 joining = _Joining(tree, upload, folder, [part for part in found if part])
                 record = joining.publish(attributes, only_if_absent, check)
             uploads.end(tree, path)
@@ -147,19 +151,21 @@ class _Joining:
                 other = parts.read(self._folder, number)
                 if other is not None and other.data == best:
                     return ""
-        return best
+        return best if self._has_one_name(best) else ""
+
+    def _has_one_name(self, data: str) -> bool:
+        """False for a data file that is an object already: another list was completed, and died."""
+        fd = self._open(data)
+        try:
+            return os.fstat(fd).st_nlink == 1
+        finally:
+            os.close(fd)
 
     def _in_place(
         self, data: str, attributes: Attributes, only_if_absent: bool, check: Check | None
     ) -> Record:
         fd = self._open(data)
-        draft = Draft(
-            self._tree,
-            self._upload.bucket,
-            self._upload.key,
-            made=Made(fd, os.dup(self._folder), data),
-        )
-        with draft:
+        with Draft(self._tree, self._upload.bucket, self._upload.key, made=fd) as draft:
             placed.close_gate(fd, attributes.etag)
             self._tree.step("closed")
             for part, start in zip(self._parts, self._starts, strict=True):
@@ -176,7 +182,7 @@ class _Joining:
     # Files --------------------------------------------------------------------------------------
 
     def _open(self, name: str) -> int:
-        """Open a file of the upload. Raise NoSuchUpload when it is gone: it became the object."""
+        """Open a file of the upload. Raise NoSuchUpload when it is gone."""
         try:
             return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError as error:

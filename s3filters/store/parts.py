@@ -166,7 +166,7 @@ class PartDraft:
         try:
             if tree.places_directly:
                 self._slot = placed.take(tree, upload, self._folder, number, size)
-                if self._slot is not None and self._holds_acknowledged(self._slot):
+                if self._slot is not None and self._has_come():
                     self._slot.close()
                     self._slot = None
             if self._slot is None:
@@ -177,10 +177,12 @@ class PartDraft:
                 raise self._failed(error) from error
             raise
 
-    def _holds_acknowledged(self, slot: Slot) -> bool:
-        """True when a part that counts is where the slot is: it stays until another is whole."""
-        part = read(self._folder, self.number)
-        return part is not None and part.data == slot.name
+    def _has_come(self) -> bool:
+        """True when there is such a part: it may be where the slot is, and stays there.
+
+        If not itself, then one that it replaced and that comes back when the power goes too soon.
+        """
+        return read(self._folder, self.number) is not None
 
     def _make(self) -> None:
         """Make the file that becomes the part, without a name where that is possible."""

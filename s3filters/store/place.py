@@ -22,7 +22,8 @@ there uses. A put that fails removes what it made. That includes its name when s
 nobody knows what is on the disk, and the client hears an error.
 
 A file that is made already, an upload's whose parts lie where they belong (``placed``), takes the
-same way from step 2 on. It has a hidden name, and keeps that when the commit fails.
+same way from step 2 on. It keeps the name that it has in the upload until that has ended, so that
+dying between the two costs the upload nothing.
 
 Durability (what holds when a verb has returned, for a power cut; a killed process alone loses
 nothing):
@@ -45,9 +46,10 @@ import os
 import stat
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from s3filters.store import errors, freeing, hidden, locks, metadata, parents, paths, promises
+from s3filters.store.beneath import DIRECTORY, READ, Kind
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
@@ -74,14 +76,6 @@ def leads_to_directory(directory: int, last: bytes) -> bool:
         return False
 
 
-class Made(NamedTuple):
-    """A file with a hidden name: its descriptor, that of its directory, and the name in there."""
-
-    fd: int
-    directory: int
-    name: str
-
-
 class Draft:
     """A file on its way: written, then committed once or discarded. One thread at a time.
 
@@ -91,30 +85,26 @@ class Draft:
     """
 
     __slots__ = (
-        "_hidden", "_keeps", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path",
-        "size",
+        "_hidden", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path", "size",
     )  # fmt: skip
 
     def __init__(
-        self, tree: Tree, bucket: str, key: str, *, brief: bool = False, made: Made | None = None
+        self, tree: Tree, bucket: str, key: str, *, brief: bool = False, made: int = -1
     ) -> None:
         """Open the file.
 
         :param brief: the commit follows at once, so the parent may be kept open until then
-        :param made: the file, which is not opened then; both descriptors are the draft's now
+        :param made: descriptor of a file that is there already, the draft's from now on
         """
         self._tree = tree
         self.bucket, self.key = bucket, key
         self.path = paths.path_of(bucket, key)
         self.size = 0  # bytes written so far
-        self.fd = -1
+        self.fd = made
         self._hidden = -1  # descriptor of .sgwtmp, once it is needed
         self._name = ""  # our name in there, once we have one
         self._way: Way | None = None
         self._replaces = False  # the name was taken a moment ago: linking first would be in vain
-        self._keeps = made is not None  # our name in there stays, unless all goes well
-        if made is not None:
-            self.fd, self._hidden, self._name = made
         try:
             self._open(brief)
         except BaseException as error:
@@ -177,7 +167,6 @@ class Draft:
                 os.fdatasync(self.fd)
             self._step("file synced")
             self._publish(only_if_absent, check)
-            self._keeps = False
             return metadata.record_of(attributes, os.fstat(self.fd))
         except OSError as error:
             raise self._failed(error) from error
@@ -186,7 +175,7 @@ class Draft:
 
     def discard(self) -> None:
         """Let go of everything; harmless when there is nothing left."""
-        if self._name and not self._keeps:
+        if self._name:
             with contextlib.suppress(OSError):  # swept later
                 os.unlink(self._name, dir_fd=self._hidden)
         self._name = ""
@@ -439,3 +428,26 @@ class Draft:
         if isinstance(found, errors.NoSuchKey):  # all else that is missing is made, or tried again
             return errors.NoSuchBucket(BucketName=self.bucket)
         return found
+
+
+def sync(tree: Tree, bucket: str, key: str) -> None:
+    """Make sure, as ``durability`` has it, of an object whose maker may have died after step 5.
+
+    Which directories are new is not known any more, so all of its way is synced. Raise OSError.
+    """
+    if tree.durability != "full":
+        return
+    path = paths.path_of(bucket, key)
+    with contextlib.suppress(FileNotFoundError):  # deleted by now
+        _sync_at(tree, path, READ)
+        for end, byte in enumerate(path):
+            if byte == ord("/"):
+                _sync_at(tree, path[:end], DIRECTORY)
+
+
+def _sync_at(tree: Tree, path: bytes, kind: Kind) -> None:
+    fd = tree.root.open(path, kind)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

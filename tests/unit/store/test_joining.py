@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3filters.store import errors, joining, locks, placed, uploads
+from s3filters.store import errors, joining, locks, place, placed, uploads
 from tests.unit.store.conftest import BUCKET, Box
 from tests.unit.store.multipart import (
     KEY,
@@ -314,10 +314,10 @@ def test_of_many_uploads_of_one_key_one_is_first(box):
 def test_where_the_object_is_on_another_file_system_parts_are_copied(direct, monkeypatch):
     upload = begin(direct)
     put(direct, upload, 1, b"aaaa")
-    real = os.link
+    real, inode = os.link, os.stat(folder(direct, upload) / "data.1").st_ino
 
     def link(source, target, **options):
-        if target == b"key" and source == "data.1":
+        if target == b"key" and os.stat(source).st_ino == inode:
             raise OSError(18, "EXDEV")
         return real(source, target, **options)
 
@@ -328,10 +328,14 @@ def test_where_the_object_is_on_another_file_system_parts_are_copied(direct, mon
     assert left(direct) == []
 
 
-def test_a_data_file_that_became_the_object_and_was_replaced_is_not_made_up(direct, monkeypatch):
-    direct.put(KEY, b"old")
+@pytest.fixture(params=["new", "replaced"])
+def half_done(request, direct, monkeypatch):
+    """An upload of three parts whose gateway died when two of them were the object."""
+    if request.param == "replaced":
+        direct.put(KEY, b"old")
     upload = begin(direct)
-    put(direct, upload, 1, b"aaaa")
+    for number, piece in ((1, b"aaaa"), (2, b"bbbb")):
+        put(direct, upload, number, piece)
 
     def die(*_):
         raise KeyboardInterrupt
@@ -339,11 +343,76 @@ def test_a_data_file_that_became_the_object_and_was_replaced_is_not_made_up(dire
     with monkeypatch.context() as patch:
         patch.setattr(uploads, "end", die)
         with pytest.raises(KeyboardInterrupt):
-            complete(direct, upload, [1])
+            complete(direct, upload, [1, 2])
+    return upload
+
+
+def test_parts_that_became_an_object_are_still_those_of_the_upload(direct, half_done):
     direct.put(KEY, b"newer")
-    with pytest.raises(errors.NoSuchUpload):
-        complete(direct, upload, [1])
-    assert direct.get(KEY) == b"newer"
+    put(direct, half_done, 3, b"cccc")
+    complete(direct, half_done, [1, 2, 3])
+    assert direct.get(KEY) == b"aaaabbbbcccc"
+    assert left(direct) == []
+
+
+def test_an_object_that_is_there_is_never_changed_in_place(direct, half_done):
+    made = direct.head(KEY)
+    with direct.store.open(BUCKET, KEY) as reader:
+        put(direct, half_done, 2, b"BBBB")
+        put(direct, half_done, 3, b"cc")
+        assert (direct.get(KEY), direct.head(KEY).etag) == (b"aaaabbbb", made.etag)
+        record = complete(direct, half_done, [1, 2, 3])
+        assert b"".join(reader.blocks(100)) == b"aaaabbbb"
+    assert record.ino != made.ino
+    assert direct.get(KEY) == b"aaaaBBBBcc"
+
+
+def test_a_refusal_of_another_list_leaves_the_object_as_it_was(direct, half_done):
+    before = direct.head(KEY)
+    put(direct, half_done, 3, b"cccc")
+    asked = itertools.count()
+
+    def refuse_late(current):
+        if next(asked):
+            raise Refused
+
+    with pytest.raises(Refused):
+        complete(direct, half_done, [1, 2, 3], check=refuse_late)
+    after = direct.head(KEY)
+    assert (after.etag, after.ino, after.parts) == (before.etag, before.ino, before.parts)
+    assert direct.get(KEY) == b"aaaabbbb"
+
+
+def test_an_upload_that_is_aborted_after_its_object_was_made_leaves_the_object(direct, half_done):
+    direct.store.end_upload(BUCKET, KEY, half_done.id)
+    assert left(direct) == []
+    assert direct.get(KEY) == b"aaaabbbb"
+
+
+def test_a_name_that_its_maker_may_not_have_synced_is_synced_before_it_is_acknowledged(
+    make_box, monkeypatch
+):
+    box = make_box(durability="full")
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.Draft, "_sync_name", die)
+        with pytest.raises(KeyboardInterrupt):
+            complete(box, upload, [1])
+    synced, real = [], os.fsync
+
+    def fsync(fd):
+        synced.append(os.stat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    complete(box, upload, [1])
+    inodes = [os.stat(path).st_ino for path in (box.path / KEY, box.path, box.path / "a")]
+    assert synced[:3] == inodes
 
 
 def test_steps_that_are_traced_are_those_of_the_docstring(direct):
