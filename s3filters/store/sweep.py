@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Iterator
 
-from s3filters.store import joining, locks, paths, removing, uploads
+from s3filters.store import joining, locks, paths, place, removing, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import Busy, StoreError
 from s3filters.store.tree import Tree
@@ -184,8 +184,9 @@ def _is_finished(tree: Tree, bucket: str, key: str, upload_id: str) -> bool:
         os.close(uploads.open_directory(tree, bucket, key, upload_id))
         if joining.made_by(tree, bucket, key, upload_id) is None:
             return False
+        place.sync(tree, bucket, key)  # until its name is on the disk the parts are all there is
         uploads.abort(tree, bucket, key, upload_id)
-    except (StoreError, Busy):
+    except (StoreError, Busy, OSError):
         return False  # no upload, ended meanwhile, or in use: it stays as it is
     return True
 

@@ -232,6 +232,30 @@ def test_an_upload_whose_object_is_there_is_ended(box, no_open_files):
     assert box.get("key") == b"12"
 
 
+def test_an_object_is_on_the_disk_before_its_upload_is_ended(make_box, monkeypatch):
+    box = make_box(durability="full")
+    folder = begin(box, "a/key")
+    finish(box, "a/key")
+    done = []
+    real_sync, real_rename = os.fsync, os.rename
+
+    def sync(fd):
+        done.append(os.readlink(f"/proc/self/fd/{fd}"))
+        real_sync(fd)
+
+    def rename(name, other, **options):
+        done.append(os.fsdecode(name))
+        real_rename(name, other, **options)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "rename", rename)
+    assert box.store.sweep(0) == 1
+    removing.settle()
+    assert not (folder / UPLOAD).exists()
+    synced = done[: done.index(UPLOAD)]
+    assert {str(box.path / "a" / "key"), str(box.path / "a"), str(box.path)} <= set(synced)
+
+
 def test_an_upload_whose_object_another_made_is_in_progress(box):
     folder = begin(box)
     finish(box, upload_id="486a110b-b0b4-4fef-bf2d-4e765e844d1b")
