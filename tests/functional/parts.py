@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from paste.deploy import loadapp
+
+from tests.functional.conftest import INI
+
+PLACEMENTS = ("files", "direct")
 LEAST = 5 << 20  # bytes of a part that is not the last
 FULL = bytes(range(256)) * (LEAST // 256)  # a part as small as such a part may be
 OTHER = bytes(reversed(range(256))) * (LEAST // 256)
@@ -67,3 +73,10 @@ def etag_of(*parts: bytes) -> str:
     """The ETag of an object made of these parts, quoted."""
     joined = b"".join(hashlib.md5(part).digest() for part in parts)
     return f'"{hashlib.md5(joined).hexdigest()}-{len(parts)}"'
+
+
+def placing_app(folder: Path, settings: Mapping[str, str], placement: str) -> Any:
+    """The default pipeline with a ``placement`` of parts; its ini is written to the folder."""
+    path = folder / "placement.ini"
+    path.write_text(INI.read_text().replace("#placement = auto", f"placement = {placement}"))
+    return loadapp(f"config:{path}", global_conf=dict(settings))

@@ -7,9 +7,23 @@ import re
 import pytest
 
 from tests.functional.asking import body_of, document, fields, refusal
-from tests.functional.parts import FULL, LEAST, OTHER, Uploader, etag_of
+from tests.functional.parts import (
+    FULL,
+    LEAST,
+    OTHER,
+    PLACEMENTS,
+    Uploader,
+    etag_of,
+    placing_app,
+)
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(params=PLACEMENTS)
+def app(request, settings, tmp_path):
+    """The pipeline, with parts in files of their own, or where they will lie."""
+    return placing_app(tmp_path, settings, request.param)
 
 
 def test_parts_become_one_object_in_the_order_of_their_numbers(s3, box):

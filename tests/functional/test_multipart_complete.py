@@ -4,10 +4,25 @@ import threading
 
 import pytest
 
+from s3filters.store import removing
 from tests.functional.asking import body_of, document, edit, fields, on_disk, refusal
-from tests.functional.parts import FULL, LEAST, OTHER, Uploader, etag_of
+from tests.functional.parts import (
+    FULL,
+    LEAST,
+    OTHER,
+    PLACEMENTS,
+    Uploader,
+    etag_of,
+    placing_app,
+)
 
 EMPTY_ETAG = '"d41d8cd98f00b204e9800998ecf8427e"'
+
+
+@pytest.fixture(params=PLACEMENTS)
+def app(request, settings, tmp_path):
+    """The pipeline, with parts in files of their own, or where they will lie."""
+    return placing_app(tmp_path, settings, request.param)
 
 
 def listing(*parts):
@@ -160,6 +175,7 @@ def test_completing_again_answers_the_same(s3, upload):
 
 def test_completing_again_changes_nothing(upload, box):
     upload.complete()
+    removing.settle()
     before = on_disk(box)
     inode = (box / "key").stat()
     upload.complete()

@@ -6,10 +6,24 @@ import os
 import pytest
 
 from tests.functional.asking import body_of, document, edit, fields, refusal
-from tests.functional.parts import FULL, LEAST, OTHER, Uploader, etag_of
+from tests.functional.parts import (
+    FULL,
+    LEAST,
+    OTHER,
+    PLACEMENTS,
+    Uploader,
+    etag_of,
+    placing_app,
+)
 from tests.functional.test_multipart_checksums import digest, whole
 
 SOURCE = FULL + OTHER + b"the end"
+
+
+@pytest.fixture(params=PLACEMENTS)
+def app(request, settings, tmp_path):
+    """The pipeline, with parts in files of their own, or where they will lie."""
+    return placing_app(tmp_path, settings, request.param)
 
 
 @pytest.fixture

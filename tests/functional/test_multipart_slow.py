@@ -81,7 +81,7 @@ def test_the_answer_begins_before_its_end_is_known(sluggish):
     began = time.monotonic()
     with asked(running, upload, body) as (_, response):
         assert response.status == 200
-        assert time.monotonic() - began < SLUGGISH_S - 0.3
+        assert time.monotonic() - began < SLUGGISH_S - 0.1
         assert response.getheader("Content-Type") == "application/xml"
         assert response.getheader("Transfer-Encoding") == "chunked"
         assert response.getheader("x-amz-request-id")
@@ -89,9 +89,9 @@ def test_the_answer_begins_before_its_end_is_known(sluggish):
     assert time.monotonic() - began >= SLUGGISH_S
     whole = b"".join(piece for _, piece in came)
     assert came[0][1].startswith(DECLARATION)
-    assert came[0][0] < SLUGGISH_S - 0.5
-    assert whole.count(b" <Complete") == 1
-    assert 2 <= len(whole.removeprefix(DECLARATION)) - len(whole.removeprefix(DECLARATION).lstrip())
+    assert came[0][0] < SLUGGISH_S - 0.2
+    rest = whole.removeprefix(DECLARATION)
+    assert len(rest) - len(rest.lstrip()) >= 2
     assert whole.count(b"<?xml") == 1
     assert fromstring(whole).tag.endswith("CompleteMultipartUploadResult")
     assert s3.head_object(Bucket="box", Key="key")["ContentLength"] == 100_000

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from paste.deploy import loadapp
 
 from tests import versity, wire
 from tests.functional.asking import refusal
-from tests.functional.conftest import INI
-from tests.functional.parts import LEAST
+from tests.functional.parts import LEAST, PLACEMENTS, placing_app
 
 ANSWERS = json.loads((versity.DATA / "answers.json").read_text())
 OPEN = ANSWERS["open_upload"]
@@ -28,24 +26,14 @@ def root(tmp_path):
     return versity.unpack(tmp_path)
 
 
-@pytest.fixture(params=["files", "direct"])
-def placement(request):
-    return request.param
-
-
-@pytest.fixture
-def s3(root, tmp_path, placement):
+@pytest.fixture(params=PLACEMENTS)
+def s3(root, tmp_path, request):
     credentials = tmp_path / "credentials.jsonl"
     key = {"access_key": versity.ACCESS_KEY, "secret_key": versity.SECRET_KEY}
     credentials.write_text(json.dumps(key | {"created_at": 0, "enabled": True}))
     credentials.chmod(0o600)
-    settings = {
-        "root": str(root),
-        "credentials": str(credentials),
-        "durability": "none",
-        "placement": placement,
-    }
-    app = loadapp(f"config:{INI}", global_conf=settings)
+    settings = {"root": str(root), "credentials": str(credentials), "durability": "none"}
+    app = placing_app(tmp_path, settings, request.param)
     return wire.client(app, versity.ACCESS_KEY, versity.SECRET_KEY)
 
 
