@@ -33,6 +33,7 @@ _HOLDING = frozenset(
     {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
 )
 _NARROWEST = {4: 8, 6: 32}  # a network with a shorter prefix is as good as everywhere
+_PRIVATE = ipaddress.IPv6Network("fc00::/7")  # but this one; those of IPv4 are narrow enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +132,6 @@ def _holds_to_few(condition: Condition) -> bool:
 
 def _is_narrow(cidr: str) -> bool:
     network = ipaddress.ip_network(cidr, strict=False)
-    return network.prefixlen >= _NARROWEST[network.version] or network.is_private
+    if network.prefixlen >= _NARROWEST[network.version]:
+        return True
+    return isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_PRIVATE)

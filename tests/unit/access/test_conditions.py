@@ -132,8 +132,13 @@ def test_if_exists_changes_nothing_for_a_key_that_is_there(operator):
 
 @pytest.mark.parametrize(
     ("asked", "there", "missing"),
-    [("true", False, True), ("false", True, False), (True, False, True), (["true", "false"],) + (True,) * 2],
-)  # fmt: skip
+    [
+        ("true", False, True),
+        ("false", True, False),
+        (True, False, True),
+        (["true", "false"], True, True),
+    ],
+)
 def test_null_asks_whether_a_key_is_there(asked, there, missing):
     assert about("Null", asked, "x") is there
     assert about("Null", asked, None) is missing
@@ -182,7 +187,7 @@ def test_sets_of_values_are_asked_as_sets(quantifier, operator, if_exists, wante
         value = given_[0] if given_ else None
         asked = about(name, sorted(wanted), value)
     else:
-        tags = {one: "" for one in given_}
+        tags = dict.fromkeys(given_, "")
         asked = holds({name: {TAG_KEYS: sorted(wanted)}}, request_tags=tags)
     hits = {one for one in given_ if (one in wanted) == (operator == "StringEquals")}
     if not given_:
@@ -194,6 +199,12 @@ def test_sets_of_values_are_asked_as_sets(quantifier, operator, if_exists, wante
     else:
         expected = bool(hits) if quantifier == "ForAnyValue:" else hits == set(given_)
     assert asked is expected
+
+
+def test_an_empty_text_is_no_value_to_all_values():
+    assert about("ForAllValues:StringEquals", "a", "") is True
+    assert about("ForAnyValue:StringEquals", "a", "") is False
+    assert about("StringEquals", "", "") is True
 
 
 def test_operators_and_keys_must_all_hold():

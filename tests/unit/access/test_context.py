@@ -63,8 +63,15 @@ def test_a_key_has_the_value_of_the_request(key, environ, wanted):
 
 @pytest.mark.parametrize(
     "key",
-    ["aws:PrincipalArn", "aws:userid", "aws:username", "s3:authType", "s3:signatureAge"]
-    + ["s3:signatureversion", "aws:PrincipalAccount"],
+    [
+        "aws:PrincipalAccount",
+        "aws:PrincipalArn",
+        "aws:userid",
+        "aws:username",
+        "s3:authType",
+        "s3:signatureAge",
+        "s3:signatureversion",
+    ],
 )
 def test_whoever_has_not_signed_has_no_name_and_no_signature(key):
     assert value(key, {"HTTP_DATE": "Thu, 01 Jan 1970 00:16:39 GMT"}) is None
@@ -100,8 +107,17 @@ def test_tags_of_the_request_come_from_its_body_or_header():
 
 @pytest.mark.parametrize(
     "key",
-    ["aws:SourceVpc", "s3:TlsVersion", "s3:locationconstraint", "s3:ExistingObjectTag"]
-    + ["s3:ExistingObjectTag/", "aws:PrincipalTag/x", "prefix", "", "s3:x-amz-meta-a"],
+    [
+        "",
+        "prefix",
+        "aws:PrincipalTag/x",
+        "aws:SourceVpc",
+        "s3:ExistingObjectTag",
+        "s3:ExistingObjectTag/",
+        "s3:TlsVersion",
+        "s3:locationconstraint",
+        "s3:x-amz-meta-a",
+    ],
 )
 def test_a_key_that_no_request_here_has_is_not_known(key):
     assert context.find(key) is None

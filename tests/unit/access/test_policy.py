@@ -242,16 +242,11 @@ JSON = st.recursive(
 )
 
 
-@given(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            name: JSON
-            for name in ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction")
-            + ("Resource", "NotResource", "Condition", "x")
-        },
-    )
-)
+ELEMENTS = ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource"]
+ELEMENTS += ["NotResource", "Condition", "x"]
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(ELEMENTS, JSON)))
 def test_any_statement_is_understood_or_refused(elements):
     try:
         found = parse(statement() | elements)

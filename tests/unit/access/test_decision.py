@@ -1,0 +1,430 @@
+"""The decision, case by case and against an oracle that knows no more than AWS's rules."""
+
+import json
+from itertools import product
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from s3filters.access import actions, decision, grants, policy
+from s3filters.access.block import OFF, Block
+from s3filters.access.context import Context, TagsNotRead
+from s3filters.access.decision import MISSING, BucketFacts, Denial, ObjectFacts, decide
+from s3filters.access.grants import Acl, Grant
+from s3filters.access.ownership import ENFORCED, PREFERRED, WRITER
+from s3filters.access.principals import Requester
+
+OWNER, BOB, EVE = Requester("owner"), Requester("bob", ("AKB",)), Requester("eve")
+ADMIN, MAKER = Requester("boss", role="admin"), Requester("maker", role="userplus")
+PEOPLE = {"owner": OWNER, "bob": BOB, "eve": EVE, "boss": ADMIN, "": None}
+OBJECTS, BUCKETS = sorted(actions.OF_OBJECTS), sorted(actions.OF_BUCKETS)
+
+
+def compiled(*statements):
+    whole = [
+        {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::pail/*"}
+        | one
+        for one in statements
+    ]
+    text = json.dumps({"Version": "2012-10-17", "Statement": whole})
+    return policy.parse(text.encode(), "pail")
+
+
+def bucket(**facts):
+    return BucketFacts("pail", **{"owner": "owner", "ownership": ENFORCED} | facts)
+
+
+def asked(who, action, facts, target=None, **fields):
+    key = "key" if action in actions.OF_OBJECTS else ""
+    return decide(who, f"{action}", facts, key, target, Context({}, who, **fields))
+
+
+# --- who may without any grant -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "setting"), list(product(sorted(actions.KNOWN), [ENFORCED, WRITER]))
+)
+def test_a_stranger_may_do_nothing(action, setting):
+    facts = bucket(ownership=setting)
+    for who in (BOB, MAKER, None):
+        for target in (None, MISSING, ObjectFacts(), ObjectFacts("eve", grants.private("eve"))):
+            assert asked(who, action, facts, target) is Denial.NOT_GRANTED
+            assert asked(who, action, bucket(owner="", ownership=setting), target)
+
+
+@pytest.mark.parametrize(
+    ("action", "setting"), list(product(sorted(actions.KNOWN), [ENFORCED, WRITER]))
+)
+def test_owner_and_administrator_may_do_everything_with_what_is_the_owners(action, setting):
+    facts = bucket(ownership=setting, acl=grants.private("owner"))
+    for target in (ObjectFacts("owner", grants.private("owner")), ObjectFacts(), MISSING):
+        assert asked(OWNER, action, facts, target) is None
+        assert asked(ADMIN, action, facts, target) is None
+        assert asked(ADMIN, action, bucket(owner="", ownership=setting), target) is None
+
+
+def test_a_key_of_the_owners_account_is_the_owner():
+    assert asked(BOB, "s3:GetObject", bucket(owner="AKB")) is None
+
+
+def test_buckets_are_listed_by_accounts_and_created_by_more_than_users():
+    ask = decision.decide_service
+    assert ask(None, actions.LIST_BUCKETS) is Denial.ANONYMOUS
+    assert ask(None, actions.CREATE_BUCKET) is Denial.ANONYMOUS
+    assert ask(BOB, actions.LIST_BUCKETS) is None
+    assert ask(BOB, actions.CREATE_BUCKET) is Denial.ROLE
+    assert ask(MAKER, actions.CREATE_BUCKET) is None
+    assert ask(ADMIN, actions.CREATE_BUCKET) is None
+
+
+# --- policies ------------------------------------------------------------------------------------
+
+
+def test_what_the_policy_allows_is_allowed():
+    facts = bucket(policy=compiled({"Action": "s3:GetObject", "Principal": {"AWS": "bob"}}))
+    assert asked(BOB, "s3:GetObject", facts) is None
+    assert asked(BOB, "s3:PutObject", facts) is Denial.NOT_GRANTED
+    assert asked(EVE, "s3:GetObject", facts) is Denial.NOT_GRANTED
+    assert asked(None, "s3:GetObject", facts) is Denial.NOT_GRANTED
+
+
+def test_an_explicit_deny_is_for_owner_and_administrator_too():
+    facts = bucket(policy=compiled({"Effect": "Deny"}))
+    for who in (OWNER, ADMIN, BOB, None):
+        assert asked(who, "s3:GetObject", facts) is Denial.BY_POLICY
+
+
+def test_nobody_is_locked_out_of_his_own_policy():
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::pail"}
+    facts = bucket(policy=compiled(deny))
+    for action in BUCKETS:
+        wanted = None if action in actions.OF_POLICY else Denial.BY_POLICY
+        assert asked(OWNER, action, facts) is wanted
+        assert asked(ADMIN, action, facts) is wanted
+        assert asked(BOB, action, facts) is Denial.BY_POLICY
+
+
+def test_the_policy_itself_is_for_the_owners_account_whatever_it_allows():
+    allow = {"Action": "s3:*", "Resource": "arn:aws:s3:::pail"}
+    facts = bucket(policy=compiled(allow))
+    for action in actions.OF_POLICY:
+        assert asked(BOB, action, facts) is Denial.NOT_OWNER
+        assert asked(BOB, action, facts).error().code == "MethodNotAllowed"
+        assert asked(OWNER, action, facts) is None
+
+
+def test_the_policy_gives_only_objects_that_are_the_bucket_owners():
+    facts = bucket(ownership=WRITER, policy=compiled({"Principal": {"AWS": "bob"}}))
+    eves = ObjectFacts("eve", grants.private("eve"))
+    assert asked(BOB, "s3:GetObject", facts, eves) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", facts, ObjectFacts("owner")) is None
+    assert asked(BOB, "s3:GetObject", facts, ObjectFacts()) is None
+    assert asked(BOB, "s3:DeleteObject", facts, eves) is None
+    assert asked(BOB, "s3:PutObject", facts, eves) is None
+
+
+def test_a_policy_that_is_not_understood_closes_the_bucket_to_all_but_its_owner():
+    facts = bucket(
+        ownership=WRITER, policy=policy.BROKEN, acl=grants.canned("public-read-write", "owner")
+    )
+    for action in OBJECTS + BUCKETS:
+        target = ObjectFacts("eve", grants.canned("public-read", "eve"))
+        for who in (BOB, EVE, None):
+            assert asked(who, action, facts, target) is Denial.BROKEN_POLICY
+        assert asked(ADMIN, action, facts, target) is None
+    assert asked(OWNER, "s3:ListBucket", facts) is None
+
+
+def test_a_restricted_bucket_is_its_owners_when_its_policy_is_public():
+    bob = {"Principal": {"AWS": "bob"}}
+    block = Block(restrict_buckets=True)
+    public = bucket(policy=compiled(bob, {"Action": "s3:GetObjectAcl"}), block=block)
+    assert asked(BOB, "s3:GetObject", public) is Denial.RESTRICTED
+    assert asked(OWNER, "s3:GetObject", public) is None
+    assert asked(ADMIN, "s3:GetObject", public) is None
+    assert asked(BOB, "s3:GetObject", bucket(policy=compiled(bob), block=block)) is None
+
+
+def test_tags_decide_when_they_are_read():
+    condition = {"StringEquals": {"s3:ExistingObjectTag/open": "yes"}}
+    facts = bucket(policy=compiled({"Action": "s3:GetObject", "Condition": condition}))
+    assert decision.needs_target("s3:GetObject", facts)
+    with pytest.raises(TagsNotRead):
+        asked(None, "s3:GetObject", facts)
+    assert asked(None, "s3:GetObject", facts, object_tags={"open": "yes"}) is None
+    assert asked(None, "s3:GetObject", facts, object_tags={}) is Denial.NOT_GRANTED
+
+
+def test_a_policy_is_not_decided_without_the_request():
+    with pytest.raises(TypeError):
+        decide(OWNER, "s3:GetObject", bucket(policy=compiled({})), "key")
+
+
+# --- ACLs ----------------------------------------------------------------------------------------
+
+
+def test_acls_count_for_nothing_where_ownership_is_enforced():
+    facts = bucket(acl=grants.canned("public-read-write", "owner"))
+    target = ObjectFacts("eve", grants.canned("public-read", "eve"))
+    assert asked(BOB, "s3:ListBucket", facts) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", facts, target) is Denial.NOT_GRANTED
+    assert asked(EVE, "s3:GetObject", facts, target) is Denial.NOT_GRANTED
+    assert asked(OWNER, "s3:GetObject", facts, target) is None
+
+
+# AWS, "Mapping of ACL permissions and access policy permissions"
+@pytest.mark.parametrize("permission", grants.PERMISSIONS)
+def test_a_permission_on_a_bucket_allows_what_aws_maps_it_to(permission):
+    mapped = {
+        "READ": {"ListBucket", "ListBucketVersions", "ListBucketMultipartUploads"},
+        "WRITE": {"PutObject", "DeleteObject"},
+        "READ_ACP": {"GetBucketAcl"},
+        "WRITE_ACP": {"PutBucketAcl"},
+    }
+    mapped["FULL_CONTROL"] = set().union(*mapped.values())
+    acl = Acl("owner", (Grant(grants.USER, "bob", permission),))
+    facts = bucket(ownership=PREFERRED, acl=acl)
+    target = ObjectFacts("eve", grants.private("eve"))
+    allowed = {action for action in OBJECTS + BUCKETS if not asked(BOB, action, facts, target)}
+    assert allowed == {f"s3:{name}" for name in mapped[permission]}
+
+
+@pytest.mark.parametrize("permission", grants.PERMISSIONS)
+def test_a_permission_on_an_object_allows_what_aws_maps_it_to(permission):
+    mapped = {
+        "READ": {"GetObject", "GetObjectVersion", "GetObjectTorrent", "GetObjectVersionTorrent"},
+        "WRITE": set(),
+        "READ_ACP": {"GetObjectAcl", "GetObjectVersionAcl"},
+        "WRITE_ACP": {"PutObjectAcl", "PutObjectVersionAcl"},
+    }
+    mapped["FULL_CONTROL"] = set().union(*mapped.values())
+    acl = Acl("eve", (Grant(grants.USER, "bob", permission),))
+    facts = bucket(ownership="", acl=grants.private("owner"))
+    allowed = {
+        action
+        for action in OBJECTS + BUCKETS
+        if not asked(BOB, action, facts, ObjectFacts("eve", acl))
+    }
+    assert allowed == {f"s3:{name}" for name in mapped[permission]}
+
+
+def test_owners_keep_reading_and_writing_acls_that_grant_them_nothing():
+    facts = bucket(ownership=WRITER, acl=Acl("owner"))
+    assert asked(OWNER, "s3:ListBucket", facts) is Denial.NOT_GRANTED
+    assert asked(OWNER, "s3:PutObject", facts) is Denial.NOT_GRANTED
+    assert asked(OWNER, "s3:PutBucketTagging", facts) is None
+    for action in ("s3:GetBucketAcl", "s3:PutBucketAcl"):
+        assert asked(OWNER, action, facts) is None
+    eves = ObjectFacts("eve", Acl("eve"))
+    assert asked(EVE, "s3:GetObject", facts, eves) is Denial.NOT_GRANTED
+    for action in ("s3:GetObjectAcl", "s3:PutObjectAcl", "s3:PutObjectTagging"):
+        assert asked(EVE, action, facts, eves) is None
+
+
+def test_the_buckets_owner_deletes_but_does_not_read_what_is_another_s():
+    facts = bucket(ownership=WRITER, acl=grants.private("owner"))
+    eves = ObjectFacts("eve", grants.private("eve"))
+    assert asked(OWNER, "s3:GetObject", facts, eves) is Denial.NOT_GRANTED
+    assert asked(OWNER, "s3:PutObjectAcl", facts, eves) is Denial.NOT_GRANTED
+    assert asked(OWNER, "s3:DeleteObject", facts, eves) is None
+    assert asked(OWNER, "s3:RestoreObject", facts, eves) is None
+
+
+def test_grants_to_the_public_are_ignored_behind_the_block():
+    acl = grants.canned("public-read", "owner")
+    facts = bucket(ownership=WRITER, acl=acl)
+    assert asked(None, "s3:ListBucket", facts) is None
+    assert asked(None, "s3:GetObject", facts, ObjectFacts("owner", acl)) is None
+    blocked = bucket(ownership=WRITER, acl=acl, block=Block(ignore_acls=True))
+    assert asked(None, "s3:ListBucket", blocked) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", blocked, ObjectFacts("owner", acl)) is Denial.NOT_GRANTED
+
+
+def test_who_may_list_learns_that_an_object_is_missing():
+    listed = bucket(ownership=WRITER, acl=grants.canned("public-read", "owner"))
+    hidden = bucket(ownership=WRITER, acl=grants.private("owner"))
+    assert asked(BOB, "s3:GetObject", listed, MISSING) is None
+    assert asked(BOB, "s3:GetObject", hidden, MISSING) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", listed, None) is Denial.NOT_GRANTED  # nobody has looked
+    assert asked(BOB, "s3:PutObjectRetention", listed, MISSING) is Denial.NOT_GRANTED
+
+
+def test_an_upload_is_its_initiators_too():
+    for setting in (ENFORCED, WRITER):
+        facts = bucket(ownership=setting)
+        for action in ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"):
+            assert decision.needs_target(action, facts)
+            assert asked(EVE, action, facts, ObjectFacts("eve")) is None
+            assert asked(OWNER, action, facts, ObjectFacts("eve")) is None
+            assert asked(BOB, action, facts, ObjectFacts("eve")) is Denial.NOT_GRANTED
+            assert asked(BOB, action, facts, ObjectFacts("")) is Denial.NOT_GRANTED
+
+
+# --- everything at once --------------------------------------------------------------------------
+
+# The oracle is told about statements, grants and switches as plain tuples, and decides by AWS's
+# sentences; it shares nothing with what it judges but the names of actions.
+ACL_ON_BUCKET = {
+    "s3:ListBucket": "READ",
+    "s3:ListBucketVersions": "READ",
+    "s3:ListBucketMultipartUploads": "READ",
+    "s3:PutObject": "WRITE",
+    "s3:DeleteObject": "WRITE",
+    "s3:GetBucketAcl": "READ_ACP",
+    "s3:PutBucketAcl": "WRITE_ACP",
+}
+ACL_ON_OBJECT = {
+    "s3:GetObject": "READ",
+    "s3:GetObjectVersion": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:PutObjectAcl": "WRITE_ACP",
+}
+ON_BUCKET = ["s3:ListBucket", "s3:GetBucketAcl", "s3:PutBucketAcl", "s3:PutBucketTagging"]
+ON_BUCKET += ["s3:PutBucketPolicy", "s3:DeleteBucket", "s3:ListBucketMultipartUploads"]
+ON_OBJECT = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectAcl"]
+ON_OBJECT += ["s3:PutObjectAcl", "s3:PutObjectTagging", "s3:AbortMultipartUpload"]
+ON_OBJECT += ["s3:GetObjectVersion", "s3:PutObjectRetention"]
+HIS_WHOEVER_OWNS = {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}
+
+
+def speaks(statement, who, action, key, secure):
+    """Whether a statement is about a request."""
+    _, principal, names, resource, needs_tls = statement
+    if principal not in ("*", who) or (names != "*" and action not in names):
+        return False
+    if needs_tls and not secure:
+        return False
+    return {"bucket": not key, "all": bool(key), "some": key.startswith("some/")}[resource]
+
+
+def granted(found, permission, who, ignore):
+    """Whether a list of (grantee, permission) grants something."""
+    for grantee, what in found:
+        if what in (permission, "FULL_CONTROL"):
+            if grantee in ("everyone", "signed"):
+                if not ignore and (who or grantee == "everyone"):
+                    return True
+            elif who == grantee:
+                return True
+    return False
+
+
+def oracle(who, action, key, world):
+    """Whether AWS lets somebody do something."""
+    statements, setting, on_bucket, target, ignore, restrict, secure = world
+    about = [one for one in statements if speaks(one, who, action, key, secure)]
+    family = who in ("owner", "boss")
+    managing = action == "s3:PutBucketPolicy"
+    if any(one[0] == "Deny" for one in about) and not (family and managing):
+        return False
+    if restrict and not family and any(one[:2] == ("Allow", "*") for one in statements):
+        return False
+    if who == "boss":
+        return True
+    owner_of_object = "owner" if setting == "BucketOwnerEnforced" else target[0]
+    if any(one[0] == "Allow" for one in about) and (
+        not key or action in HIS_WHOEVER_OWNS or owner_of_object == "owner"
+    ):
+        return family or not managing
+    if action == "s3:AbortMultipartUpload":
+        return who == "owner" or who == target[0] != ""
+    if setting == "BucketOwnerEnforced":
+        return who == "owner"
+    if action in ACL_ON_BUCKET:
+        permission = ACL_ON_BUCKET[action]
+        own = who == "owner" and permission.endswith("ACP")
+        return own or granted(on_bucket, permission, who, ignore)
+    if action in ACL_ON_OBJECT:
+        permission = ACL_ON_OBJECT[action]
+        own = who == owner_of_object and permission.endswith("ACP")
+        return own or granted(target[1], permission, who, ignore)
+    return who == "owner" or (action == "s3:PutObjectTagging" and who == owner_of_object)
+
+
+def statement_of(one):
+    effect, principal, names, resource, needs_tls = one
+    places = {"bucket": "pail", "all": "pail/*", "some": "pail/some/*"}
+    found = {
+        "Effect": effect,
+        "Principal": "*" if principal == "*" else {"AWS": principal},
+        "Action": "s3:*" if names == "*" else names,
+        "Resource": f"arn:aws:s3:::{places[resource]}",
+    }
+    if needs_tls:
+        found["Condition"] = {"Bool": {"aws:SecureTransport": True}}
+    return found
+
+
+def acl_of(owner, found):
+    groups = {"everyone": grants.EVERYONE, "signed": grants.SIGNED}
+    return Acl(
+        owner,
+        tuple(
+            Grant(grants.GROUP, groups[who], what)
+            if who in groups
+            else Grant(grants.USER, who, what)
+            for who, what in found
+        ),
+    )
+
+
+EFFECTS = st.sampled_from(["Allow", "Allow", "Deny"])
+PRINCIPALS = st.sampled_from(["*", "bob", "eve", "owner", "boss"])
+ABOUT_BUCKET = st.tuples(
+    EFFECTS,
+    PRINCIPALS,
+    st.just("*") | st.lists(st.sampled_from(ON_BUCKET), min_size=1),
+    st.just("bucket"),
+    st.booleans(),
+)
+ABOUT_OBJECTS = st.tuples(
+    EFFECTS,
+    PRINCIPALS,
+    st.just("*") | st.lists(st.sampled_from(ON_OBJECT), min_size=1),
+    st.sampled_from(["all", "some"]),
+    st.booleans(),
+)
+GRANTS = st.lists(
+    st.tuples(
+        st.sampled_from(["owner", "bob", "eve", "everyone", "signed"]),
+        st.sampled_from(grants.PERMISSIONS),
+    ),
+    max_size=4,
+)
+WORLDS = st.tuples(
+    st.lists(ABOUT_BUCKET | ABOUT_OBJECTS, max_size=4),
+    st.sampled_from(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter", ""]),
+    GRANTS,
+    st.tuples(st.sampled_from(["owner", "eve"]), GRANTS),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+EMPTY = ([], "ObjectWriter", [], ("eve", []), False, False, False)
+
+
+@given(WORLDS, st.sampled_from(["key", "some/key"]))
+@example(EMPTY, "key")
+@example(([("Allow", "*", "*", "all", False)], *EMPTY[1:5], True, False), "key")
+def test_everybody_may_what_aws_lets_him(world, key):
+    statements, setting, on_bucket, (object_owner, on_object), ignore, restrict, secure = world
+    facts = BucketFacts(
+        "pail",
+        "owner",
+        setting,
+        acl_of("owner", on_bucket),
+        compiled(*map(statement_of, statements)) if statements else None,
+        Block(ignore_acls=ignore, restrict_buckets=restrict) if ignore or restrict else OFF,
+    )
+    target = ObjectFacts(object_owner, acl_of(object_owner, on_object))
+    environ = {"wsgi.url_scheme": "https" if secure else "http"}
+    for (name, who), action in product(PEOPLE.items(), ON_BUCKET + ON_OBJECT):
+        path = key if action in ON_OBJECT else ""
+        found = decide(who, action, facts, path, target, Context(environ, who))
+        assert (found is None) is oracle(name, action, path, world), (name, action, found)
+        if path and not decision.needs_target(action, facts):
+            assert decide(who, action, facts, path, None, Context(environ, who)) is found
+        if found is not None and found is not Denial.NOT_OWNER:
+            assert found.error().code == "AccessDenied"
