@@ -10,9 +10,10 @@ On disk everything is as Versity's gateway has it (``disk`` in the docs tells th
   ``put.<random>`` files on their way
 
 Modules, from names to verbs: ``errors``; ``paths`` (names), ``beneath`` (opening them),
-``filesystem`` (what it can do); ``metadata`` and ``known`` (records); ``tree`` (the root that all
-share); ``locks``, ``parents``, ``place`` (how names appear); ``objects``, ``buckets``, ``sweep``,
-``walk`` (verbs); ``store`` (all verbs as one class).
+``filesystem`` (what it can do); ``metadata``, ``recognizing``, ``describing``, ``boundaries`` and
+``known`` (records); ``tree`` (the root that all share); ``locks``, ``parents``, ``place`` (how
+names appear); ``objects``, ``buckets``, ``sweep``, ``walk`` (verbs); ``store`` (all verbs as one
+class).
 """
 
 from s3filters.store.store import Store

@@ -21,7 +21,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from s3filters.store import errors, filesystem, locks, metadata, parents, paths, promises, sweep
+from s3filters.store import errors, filesystem, gojson, locks, parents, paths, promises, sweep
 from s3filters.store import hidden as hidden_directory
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.known import is_proof
@@ -166,7 +166,7 @@ def _describe(tree: Tree, hidden: str, owner: str) -> None:
     grant = {"Permission": "FULL_CONTROL", "Access": owner, "Type": "CanonicalUser"}
     fd = os.open(hidden, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=tree.root.fd)
     try:
-        os.setxattr(fd, "user.acl", metadata.go_json({"Owner": owner, "Grantees": [grant]}))
+        os.setxattr(fd, "user.acl", gojson.encode({"Owner": owner, "Grantees": [grant]}))
         os.setxattr(fd, "user.ownership", b"BucketOwnerEnforced")
         os.setxattr(fd, CREATED, b"%d" % time.time_ns())
         if tree.durability == "full":

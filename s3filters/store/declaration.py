@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from s3filters.store.metadata import go_json
+from s3filters.store import gojson
 
 # The order of Versity's structure.
 _ALGORITHMS = (
@@ -23,7 +23,7 @@ _is_base64 = re.compile(r"[0-9A-Za-z+/=]{1,128}").fullmatch
 def encode(algorithm: str, kind: str, value: str | None = None) -> bytes:
     """Return the attribute's JSON; ``kind`` is FULL_OBJECT, COMPOSITE or empty."""
     values = {name: value if name == algorithm else None for name in _ALGORITHMS}
-    return go_json({"Algorithm": algorithm, "Type": kind, **values})
+    return gojson.encode({"Algorithm": algorithm, "Type": kind, **values})
 
 
 def decode(raw: bytes | None) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ import errno
 import os
 import stat
 
-from s3filters.store import errors, metadata, scan
+from s3filters.store import errors, recognizing, scan
 from s3filters.store.beneath import LOOK
 from s3filters.store.metadata import Record
 from s3filters.store.tree import Tree
@@ -200,7 +200,7 @@ def _unreadable(found: os.stat_result) -> Record:
         ino=found.st_ino,
         dev=found.st_dev,
         ctime_ns=found.st_ctime_ns,
-        etag=metadata.derived_etag(found),
+        etag=recognizing.derived_etag(found),
         headers={},
         user={},
         checksums=None,

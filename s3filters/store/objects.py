@@ -12,7 +12,18 @@ import os
 import stat
 from collections.abc import Iterator
 
-from s3filters.store import errors, freeing, locks, metadata, parents, paths, promises
+from s3filters.store import (
+    describing,
+    errors,
+    freeing,
+    locks,
+    metadata,
+    parents,
+    paths,
+    promises,
+    recognizing,
+    xattrs,
+)
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.place import Check, leads_to_directory
@@ -63,7 +74,7 @@ class Opened:
     def tags(self) -> dict[str, str] | None:
         """Return the object's tags, None when it has none."""
         try:
-            return metadata.tags_in(os.getxattr(self.fd, "user.X-Amz-Tagging")) or None
+            return recognizing.tags_in(os.getxattr(self.fd, "user.X-Amz-Tagging")) or None
         except OSError:
             return None
 
@@ -296,20 +307,15 @@ def _mark_directory(
     if tree.durability == "full":
         way.sync()
         _step(tree, "synced")
-    return metadata.record_of(attributes, os.fstat(way.fd))
+    return describing.record_of(attributes, os.fstat(way.fd))
 
 
 def _write_marks(fd: int, attributes: Attributes, current: Record | None) -> None:
     present = os.listxattr(fd)
-    wanted = metadata.encode(attributes, None)
+    wanted = describing.encode(attributes, None)
     if current is None and parents.MADE not in present:
         wanted.insert(0, (FOUND, b"1"))
-    try:
-        for name, value in reversed(wanted):
-            os.setxattr(fd, name, value)
-    except OSError as error:
-        metadata.raise_too_large(fd, error)
-        raise
+    xattrs.write(fd, reversed(wanted))
     given = {name for name, _ in wanted}
     for name in metadata.NAMES:
         if name in present and name not in given:

@@ -25,7 +25,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3filters.store import declaration, errors, locks, metadata, placed, uploads
+from s3filters.store import declaration, errors, locks, placed, uploads, xattrs
 from s3filters.store.place import Buffer
 from s3filters.store.placed import Slot
 from s3filters.store.tree import Tree
@@ -251,12 +251,7 @@ class PartDraft:
         if self._fd < 0:
             self._make()
             os.ftruncate(self._fd, part.size)
-        for name, value in _attributes(part, self.upload):
-            try:
-                os.setxattr(self._fd, name, value)
-            except OSError as error:
-                metadata.raise_too_large(self._fd, error)
-                raise
+        xattrs.write(self._fd, _attributes(part, self.upload))
         self._tree.step("part described")
         if slot is not None and self._tree.durability != "none":
             os.fdatasync(slot.fd)

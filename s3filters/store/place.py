@@ -48,7 +48,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-from s3filters.store import errors, freeing, hidden, locks, metadata, parents, paths, promises
+from s3filters.store import describing, errors, freeing, hidden, locks, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY, READ, Kind
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
@@ -159,7 +159,7 @@ class Draft:
         """
         self._step("written")
         try:
-            metadata.write(self.fd, attributes, os.fstat(self.fd), again=again)
+            kept = describing.write(self.fd, attributes, os.fstat(self.fd), again=again)
             self._step("attributes")
             if self._tree.durability == "full":
                 os.fsync(self.fd)
@@ -167,7 +167,7 @@ class Draft:
                 os.fdatasync(self.fd)
             self._step("file synced")
             self._publish(only_if_absent, check)
-            return metadata.record_of(attributes, os.fstat(self.fd))
+            return describing.record_of(attributes, os.fstat(self.fd), kept)
         except OSError as error:
             raise self._failed(error) from error
         finally:

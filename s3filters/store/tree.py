@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
-from s3filters.store import errors, filesystem, metadata, paths
+from s3filters.store import errors, filesystem, paths, recognizing
 from s3filters.store.beneath import DIRECTORY, LOOK, READ, Kind, Root
 from s3filters.store.errors import WouldBlock
 from s3filters.store.known import Known
@@ -91,7 +91,7 @@ class Tree:
     def record(self, target: int | str, found: os.stat_result, name: str) -> Record | None:
         """Return the record of an inode that was just stat'ed; None where it is no object.
 
-        :param target: see ``metadata.read``
+        :param target: see ``recognizing.read``
         :param name: last component of the key
 
         Raise OSError.
@@ -99,7 +99,7 @@ class Tree:
         record = self.known.get(found)
         if record is None:
             began_ns = time.time_ns()
-            record = metadata.read(target, found, name)
+            record = recognizing.read(target, found, name)
             # A foreign file's type comes from its name, and a second hard link has another one.
             if record is not None and (found.st_nlink == 1 or record.is_directory):
                 self.known.keep(record, began_ns)

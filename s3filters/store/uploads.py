@@ -28,7 +28,19 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from s3filters.store import declaration, errors, hidden, locks, metadata, parents, paths, removing
+from s3filters.store import (
+    declaration,
+    describing,
+    errors,
+    hidden,
+    locks,
+    metadata,
+    parents,
+    paths,
+    recognizing,
+    removing,
+    xattrs,
+)
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.metadata import Attributes
 from s3filters.store.place import Draft
@@ -158,7 +170,7 @@ def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
         storage_class=upload.storage_class,
         tags=upload.tags,
     )
-    wanted = [pair for pair in metadata.encode(attributes, None) if pair[0] != "user.etag"]
+    wanted = [pair for pair in describing.encode(attributes, None) if pair[0] != "user.etag"]
     wanted.append((INITIATED, b"%d" % upload.initiated_ns))
     if upload.initiator:
         wanted.append((INITIATOR, upload.initiator.encode()))
@@ -166,12 +178,7 @@ def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
         wanted.append((CHECKSUMS, declaration.encode(upload.algorithm, upload.checksum_type)))
     fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=folder)
     try:
-        for attribute, value in wanted:
-            try:
-                os.setxattr(fd, attribute, value)
-            except OSError as error:
-                metadata.raise_too_large(fd, error)
-                raise
+        xattrs.write(fd, wanted)
         if tree.durability == "full":
             os.fsync(fd)
     finally:
@@ -282,7 +289,7 @@ def _upload(
 
 
 def _texts(value: bytes | None) -> dict[str, str]:
-    return {str(name): str(text) for name, text in metadata.tags_in(value).items()}
+    return {str(name): str(text) for name, text in recognizing.tags_in(value).items()}
 
 
 # All of a bucket ---------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from s3filters.store import metadata
+from s3filters.store import recognizing
+from s3filters.store.boundaries import OURS, Boundaries
 from s3filters.store.known import COARSE_NS, TICK_NS, Known, is_proof
 
 
@@ -18,7 +19,7 @@ def path(tmp_path):
 
 
 def record_of(path):
-    return metadata.read(str(path), os.stat(path), path.name)
+    return recognizing.read(str(path), os.stat(path), path.name)
 
 
 def later(record):
@@ -98,7 +99,9 @@ def test_another_file_system_with_the_same_inode_number_is_another_file(path):
 
 
 @pytest.mark.parametrize(
-    "large", [{"parts": tuple(range(10_000))}, {"user": {"k": "v" * 2000}}], ids=["parts", "user"]
+    "large",
+    [{"boundaries": Boundaries({OURS: bytes(5000)}, 5)}, {"user": {"k": "v" * 2000}}],
+    ids=["parts", "user"],
 )
 def test_what_would_take_much_memory_is_not_kept(path, large):
     known, record = Known(10), replace(record_of(path), **large)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3filters.store import metadata
+from s3filters.store import describing, metadata, recognizing
 from s3filters.store.errors import InsufficientStorage, MetadataTooLarge
 from s3filters.store.metadata import Attributes, Checksums
 from tests.unit.store.conftest import attributes
@@ -25,13 +25,13 @@ def path(tmp_path):
 
 
 def read(path, name=None):
-    return metadata.read(str(path), os.stat(path), name or path.name)
+    return recognizing.read(str(path), os.stat(path), name or path.name)
 
 
 def store(path, given):
     fd = os.open(path, os.O_RDONLY)
     try:
-        metadata.write(fd, given, None if path.is_dir() else os.fstat(fd))
+        return describing.write(fd, given, None if path.is_dir() else os.fstat(fd))
     finally:
         os.close(fd)
 
@@ -66,9 +66,9 @@ def test_what_is_stored_is_read_again(path):
         tags={"a": "1", "b": "2"},
         upload_id="386a110b-b0b4-4fef-bf2d-4e765e844d1b",
     )
-    store(path, given)
+    kept = store(path, given)
     record = read(path)
-    assert record == metadata.record_of(given, os.stat(path))
+    assert record == describing.record_of(given, os.stat(path), kept)
     assert (record.etag, record.size, record.parts, record.tags) == (given.etag, 5, (2, 5), 2)
     assert record.headers == given.headers
     assert record.checksums == given.checksums

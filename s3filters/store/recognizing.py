@@ -1,0 +1,170 @@
+"""What a file or directory is, from its stat and its attributes: an object with a record, or none.
+
+Nothing that others wrote breaks an object: what makes no sense is as good as not being there.
+
+A file that somebody else put there has no attributes of ours. Its ETag is made from inode, size and
+mtime, so it changes when the file does, and ends in ``-0`` so that no client takes it for an MD5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import Mapping
+from functools import lru_cache
+
+from s3filters.store import boundaries, gojson, xattrs
+from s3filters.store.metadata import (
+    ALGORITHMS,
+    DEFAULT_TYPE,
+    HEADER_OF,
+    SEAL,
+    STORAGE_CLASS,
+    Checksums,
+    Record,
+)
+
+_LEGACY = "user.X-Amz-Meta."
+_KINDS = ("FULL_OBJECT", "COMPOSITE")
+# What may stand in a header: other programs write attributes too.
+_WORD = re.compile(rb'"?([!#-~]{1,256})"?').fullmatch
+_BASE64 = re.compile(r"[0-9A-Za-z+/=-]+").fullmatch
+
+
+def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
+    """Return the record of a file or directory, None where it is no object.
+
+    :param target: descriptor, or path that is not followed when it is a link (``/proc/self/fd/N``
+        leads to its file, also from a descriptor that was opened with O_PATH)
+    :param found: its stat, taken before
+    :param name: last component of the key, from which a foreign file's type is guessed
+
+    No object is a directory without an ETag, a delete marker of Versity's, and what is neither
+    file nor directory. Raise OSError.
+    """
+    is_directory = stat.S_ISDIR(found.st_mode)
+    if not is_directory and not stat.S_ISREG(found.st_mode):
+        return None
+    raw = xattrs.read(target) if isinstance(target, int) else _attributes_at(target)
+    if "user.delete-marker" in raw or (is_directory and "user.etag" not in raw):
+        return None
+    etag = _word(raw.get("user.etag"))
+    size = 0 if is_directory else found.st_size
+    seal = raw.get(SEAL)
+    touched = seal is not None and not is_directory and seal != b"%d %d" % (size, found.st_mtime_ns)
+    checksums = None
+    parts = None
+    if not etag or touched:
+        etag = derived_etag(found)
+    else:
+        checksums = _checksums(raw.get("user.checksums"))
+        parts = boundaries.among(raw, size)
+    foreign = "user.etag" not in raw
+    return Record(
+        size=size,
+        mtime_ns=found.st_mtime_ns,
+        ino=found.st_ino,
+        dev=found.st_dev,
+        ctime_ns=found.st_ctime_ns,
+        etag=etag,
+        headers=_headers(raw, guess_type(name) if foreign else DEFAULT_TYPE),
+        user=_user(raw),
+        checksums=checksums,
+        storage_class=_word(raw.get(STORAGE_CLASS)) or "STANDARD",
+        boundaries=parts,
+        tags=len(tags_in(raw.get("user.X-Amz-Tagging"))),
+        is_directory=is_directory,
+        touched=touched,
+    )
+
+
+def derived_etag(found: os.stat_result) -> str:
+    """Return the ETag of a file that has none: it changes when the file does."""
+    text = b"%d %d %d" % (found.st_ino, found.st_size, found.st_mtime_ns)
+    return hashlib.md5(text, usedforsecurity=False).hexdigest() + "-0"
+
+
+@lru_cache(maxsize=256)
+def _type_of_suffix(suffix: str) -> str:
+    guessed, encoding = mimetypes.guess_type("x" + suffix)
+    if encoding is not None:
+        return {"gzip": "application/gzip"}.get(encoding, "application/octet-stream")
+    return guessed or DEFAULT_TYPE
+
+
+def guess_type(name: str) -> str:
+    """Return the MIME type that the end of a name suggests."""
+    dot = name.rfind(".")
+    return _type_of_suffix(name[dot:].lower()) if dot >= 0 else DEFAULT_TYPE
+
+
+def _attributes_at(path: str) -> dict[str, bytes]:
+    """Return the attributes of what is known to be a file or directory.
+
+    It is opened for that: five attributes by path cost five walks along the path.
+    """
+    follow = 0 if path.startswith("/proc/self/fd/") and path.count("/") == 4 else os.O_NOFOLLOW
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | follow)
+    try:
+        return xattrs.read(fd)
+    finally:
+        os.close(fd)
+
+
+_NO_USER: dict[str, str] = {}
+
+
+def _headers(raw: Mapping[str, bytes], default_type: str) -> dict[str, str]:
+    """Return the stored standard headers; one dictionary serves all records that have the same."""
+    found = tuple(
+        (name, raw[attribute]) for attribute, name in HEADER_OF.items() if attribute in raw
+    )
+    return _shared_headers(found, default_type)
+
+
+@lru_cache(maxsize=512)
+def _shared_headers(found: tuple[tuple[str, bytes], ...], default_type: str) -> dict[str, str]:
+    headers = {name: value.decode("utf-8", "replace") for name, value in found}
+    headers.setdefault("content-type", default_type)
+    return headers
+
+
+def _user(raw: Mapping[str, bytes]) -> dict[str, str]:
+    """Return user metadata: Versity's JSON, or its older form of one attribute per name."""
+    if "user.metadata" in raw:
+        loaded = gojson.decode(raw["user.metadata"])
+        return {str(k): str(v) for k, v in loaded.items()} if loaded else _NO_USER
+    legacy = {
+        name[len(_LEGACY) :].lower(): value.decode("utf-8", "replace")
+        for name, value in raw.items()
+        if name.startswith(_LEGACY)
+    }
+    return legacy or _NO_USER
+
+
+def _word(value: bytes | None) -> str:
+    """Return an attribute of one printable word without its quotes, empty for anything else."""
+    match = _WORD(value) if value else None
+    return match[1].decode() if match else ""
+
+
+def _checksums(value: bytes | None) -> Checksums | None:
+    loaded = gojson.decode(value) if value else None
+    if not loaded:
+        return None
+    algorithm, kind = loaded.get("Algorithm"), loaded.get("Type") or "FULL_OBJECT"
+    if algorithm not in ALGORITHMS or kind not in _KINDS:
+        return None
+    stored = loaded.get(algorithm)
+    if not isinstance(stored, str) or not _BASE64(stored):
+        return None
+    # Of equal texts the one that all records share.
+    return Checksums(ALGORITHMS[ALGORITHMS.index(algorithm)], _KINDS[_KINDS.index(kind)], stored)
+
+
+def tags_in(value: bytes | None) -> dict[str, str]:
+    """Return the tags of a ``user.X-Amz-Tagging`` attribute."""
+    return (gojson.decode(value) or {}) if value else {}
