@@ -17,21 +17,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from s3filters.access import context
 from s3filters.access.context import Context, Read
 from s3filters.access.patterns import Patterns
 from s3filters.s3.errors import S3Error
+from s3filters.s3.memo import memo
 
 ALL, ANY = "ForAllValues", "ForAnyValue"
 Test = Callable[[str, Context], bool]  # does a value of the request match one of the policy's
 Make = Callable[
     [list[str], bool], Test
 ]  # (values, with variables?) -> test; ValueError for a bad one
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,8 @@ class Condition:
         if values is None:
             return self.if_missing
         wanted, test = not self.negated, self.test
+        if len(values) == 1 and not self.quantifier:
+            return test(values[0], request) is wanted
         if self.quantifier == ALL:  # an empty text is no value there
             return all(test(value, request) is wanted for value in values if value)
         return any(test(value, request) is wanted for value in values)
@@ -83,16 +83,19 @@ def _date(text: str) -> Decimal:
     return Decimal(repr(moment.timestamp()))
 
 
-def _network(text: str) -> Network:
-    return ipaddress.ip_network(text, strict=False)
+def _network(text: str) -> tuple[int, int, int]:
+    """Return (version, mask, network) of a CIDR."""
+    network = ipaddress.ip_network(text, strict=False)
+    return network.version, int(network.netmask), int(network.network_address)
 
 
-@lru_cache(maxsize=1024)
-def _address(text: str) -> Address:
+@memo(1024)
+def _address(text: str) -> tuple[int, int]:
+    """Return (version, number) of an address; one of IPv4 in IPv6's clothes is of IPv4."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+        address = address.ipv4_mapped
+    return address.version, int(address)
 
 
 def _boolean(text: str) -> str:
@@ -132,12 +135,17 @@ def _in_networks(values: list[str], variables: bool) -> Test:
 
     def test(value: str, request: Context) -> bool:
         try:
-            address = _address(value)
+            version, number = _address(value)
         except ValueError:
             return False
-        return any(address in network for network in networks)
+        return any(of == version and number & mask == network for of, mask, network in networks)
 
     return test
+
+
+def _booleans(values: list[str], variables: bool) -> Test:
+    wanted = {_boolean(value) for value in values}
+    return lambda value, request: value.lower() in wanted
 
 
 def _bytes(values: list[str], variables: bool) -> Test:
@@ -187,7 +195,7 @@ _OPERATORS: dict[str, tuple[Make, bool]] = {
     "DateLessThanEquals": (_compared(_date, operator.le), False),
     "DateGreaterThan": (_compared(_date, operator.gt), False),
     "DateGreaterThanEquals": (_compared(_date, operator.ge), False),
-    "Bool": (_compared(_boolean, operator.eq), False),
+    "Bool": (_booleans, False),
     "BinaryEquals": (_bytes, False),
     "IpAddress": (_in_networks, False),
     "NotIpAddress": (_in_networks, True),

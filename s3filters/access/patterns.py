@@ -126,6 +126,9 @@ class Patterns:
 
     def _match(self, value: str, request: Context) -> bool:
         for parts in self._changing:
+            first = parts[0]
+            if isinstance(first, str) and not value.startswith(first):
+                continue
             plain = _filled(parts, request, self._fold)
             if plain is not None and _compiled(plain).fullmatch(value):
                 return True

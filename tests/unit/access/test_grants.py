@@ -229,9 +229,7 @@ def test_a_document_without_grants_takes_all_away():
         (document(entry(inside="<URI>a</URI>")), "MalformedACLError"),
         (document(entry(kind="Group", inside="<URI>http://x/</URI>")), "InvalidArgument"),
         (
-            document(
-                entry(kind="AmazonCustomerByEmail", inside="<EmailAddress>a@b</EmailAddress>")
-            ),
+            document(entry("<EmailAddress>a@b</EmailAddress>", "AmazonCustomerByEmail")),
             "UnresolvableGrantByEmailAddress",
         ),
         (document(*(entry(f"<ID>u{n}</ID>") for n in range(101))), "MalformedACLError"),
