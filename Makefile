@@ -4,6 +4,7 @@
 #   make test      all tests that need only PyPI
 #   make lint types docs package       what else .ci/run asks for
 #   make clients crash                 real clients and power cuts; these install Debian packages or need root
+#   make scoutfs   mount a double of ScoutFS on local/scoutfs until Ctrl-C; needs root
 #   make bench     the table of the README
 #   make clean     everything that make made, but not local/
 
@@ -19,7 +20,7 @@ BIN = $(VENV)/bin
 INSTALL = $(PYTHON) -m pip --python $(BIN)/python --quiet --disable-pip-version-check install
 DECLARED = setup.cfg pyproject.toml
 
-.PHONY: serve test coverage lint format types docs package clients crash bench sizes clean
+.PHONY: serve test coverage lint format types docs package clients crash scoutfs bench sizes clean
 
 serve: $(VENV)/.installed
 	@exec $(BIN)/s3filters serve --listen $(LISTEN) --root $(LOCAL)/root --credentials $(LOCAL)/credentials.jsonl
@@ -59,6 +60,11 @@ clients: $(VENV)/.test
 
 crash: $(VENV)/.test
 	$(BIN)/pytest tests/crash -m crash $(PYTEST_ARGS)
+
+# Serve it, from another terminal, with: make serve LOCAL=local/scoutfs
+scoutfs: $(VENV)/.test
+	mkdir -p $(LOCAL)/scoutfs
+	@exec $(BIN)/python -m tests.scoutfs $(LOCAL)/scoutfs
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

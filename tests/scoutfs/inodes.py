@@ -40,6 +40,7 @@ class Inode:
         self.created_ns = found.st_ctime_ns
         self.project = 0
         self.retained = False
+        self.unsaved = False
         self._sequence = sequence
         self._writable: int | None = None
         with suppress(OSError):
@@ -59,6 +60,7 @@ class Inode:
             "project": self.project,
             "retained": self.retained,
         }
+        self.unsaved = False
         with suppress(PermissionError):
             os.setxattr(self.path, KEPT, json.dumps(kept).encode())
 
@@ -116,6 +118,7 @@ class Inode:
     def data_changed(self) -> None:
         """Count a change of the bytes."""
         self.data_version += 1
+        self.unsaved = True
         self.data_seq = self.meta_seq = next(self._sequence)
 
     def meta_changed(self) -> None:
@@ -156,6 +159,13 @@ class Inodes:
                 os.close(fd)
             inode.lookups += 1
         return inode, found
+
+    def save(self) -> None:
+        """Keep what was counted and not kept yet."""
+        with self._lock:
+            unsaved = [inode for inode in self._by_node.values() if inode.unsaved]
+        for inode in unsaved:
+            inode.save()
 
     def forget(self, node: int, lookups: int) -> None:
         """The kernel forgets look-ups; with the last of them we forget the inode."""

@@ -5,6 +5,8 @@ goes back to the last commit. So every sync, and by choice one now and then, is 
 subvolume between two operations, and who asks while one is made shares the next. A power cut is to
 kill the double and to go on from the last snapshot.
 
+``make`` begins, ``roll_back`` is what happens when the power is there again.
+
 In the folder given: ``live`` the subvolume, ``commit.N`` the last commit; ``pending.N`` counts as
 nothing, for a snapshot that is being made outlives a kill.
 """
@@ -15,8 +17,10 @@ import ctypes
 import os
 import random
 import struct
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 from tests.scoutfs.device import check, libc
 from tests.scoutfs.protocol import Op, Request
@@ -27,6 +31,24 @@ LIVE = "live"
 _SNAPSHOT, _DESTROY = 0x50009417, 0x5000940F  # linux/btrfs.h: SNAP_CREATE_V2, SNAP_DESTROY
 _BESIDE = (Op.FORGET, Op.BATCH_FORGET, Op.INTERRUPT)  # change nothing
 _SYNCS = (Op.FSYNC, Op.FSYNCDIR, Op.SYNCFS)
+
+
+def make(folder: Path) -> None:
+    """Make an empty ``live`` in a folder on btrfs."""
+    _btrfs("create", folder / LIVE)
+
+
+def roll_back(folder: Path) -> None:
+    """Go back to the last commit, after the double was killed."""
+    commits = sorted(folder.glob("commit.*"), key=lambda path: int(path.suffix[1:]))
+    _btrfs("delete", folder / LIVE)
+    _btrfs("snapshot", commits[-1], folder / LIVE)
+    for path in (*commits, *folder.glob("pending.*")):
+        _btrfs("delete", path)
+
+
+def _btrfs(*words: str | Path) -> None:
+    subprocess.run(["btrfs", "subvolume", *map(str, words)], check=True, capture_output=True)
 
 
 class Committed(Double):
@@ -94,6 +116,7 @@ class Committed(Double):
             self._changed.notify_all()
 
     def _snapshot(self) -> None:
+        self.inodes.save()
         number = self._number + 1
         pending, committed = f"pending.{number}", f"commit.{number}"
         request = struct.pack("<qQQ4Q4040s", self._live_fd, *[0] * 6, pending.encode())
