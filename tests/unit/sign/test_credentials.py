@@ -6,13 +6,14 @@ import time
 
 import pytest
 
-from s3filters.sign import credentials
+from s3filters.s3.call import Identity
+from s3filters.sign import accountfile, credentials
 from s3filters.sign.credentials import Credentials
 
 
-def line(access, secret="secret", enabled=True):
+def line(access, secret="secret", enabled=True, **more):
     values = {"access_key": access, "secret_key": secret, "created_at": 1, "enabled": enabled}
-    return json.dumps(values) + "\n"
+    return json.dumps(values | more) + "\n"
 
 
 @pytest.fixture
@@ -198,3 +199,123 @@ def test_a_lookup_is_cheap(path):
     for _ in range(10_000):
         known.find("A")
     assert time.perf_counter() - start < 0.5
+
+
+def account(name, **changes):
+    return {"id": name, "display_name": name.upper(), "role": "user"} | changes
+
+
+@pytest.fixture
+def accounts(tmp_path):
+    """Write an account file, and return its path."""
+    path = tmp_path / "accounts.json"
+
+    def write(*given):
+        path.write_text(json.dumps({"version": 1, "accounts": given}))
+        path.chmod(0o600)
+        return str(path)
+
+    return write
+
+
+def test_a_key_that_names_no_account_is_one_that_may_do_everything(path):
+    assert Credentials(str(path), {}).find("A").identity == Identity("A", "A", role="admin")
+
+
+def test_keys_of_an_account_have_its_identity_ready(path, accounts):
+    path.write_text(line("A", account="alice") + line("B", account="alice"))
+    known = Credentials(str(path), {}, accounts=accounts(account("alice", uid=1, gid=2, project=3)))
+    for key in "AB":
+        found = known.find(key).identity
+        assert found == Identity(key, "alice", "ALICE", "user", 1, 2, 3)
+        assert known.find(key).identity is found
+
+
+def test_an_account_with_the_id_of_a_key_says_what_the_key_may_do(path, accounts):
+    known = Credentials(
+        str(path), {"S3_ACCESS_KEY": "E", "S3_SECRET_KEY": "s"}, None, accounts(account("A"))
+    )
+    assert known.find("A").identity.role == "user"
+    assert known.find("E").identity.role == "admin"
+
+
+def test_a_key_whose_account_is_not_there_may_not_sign(path, accounts, caplog):
+    path.write_text(line("A", account="alice") + line("B"))
+    for place in ("", accounts(account("bob"))):
+        known = Credentials(str(path), {}, accounts=place)
+        assert known.find("A") is None
+        assert known.find("B")
+    assert "A may not sign" in caplog.text
+
+
+def test_a_changed_account_is_known_a_second_later(path, accounts, clock, looks):
+    known = Credentials(str(path), {}, accounts=accounts(account("A")))
+    for role in ("admin", "userplus"):
+        accounts(account("A", role=role))
+        clock.now += 1
+        assert known.find("A").identity.role == role
+    del looks[:]
+    clock.now += 1
+    for _ in range(100):
+        known.find("A")
+    assert len(looks) == 2  # one for each file
+
+
+@pytest.mark.parametrize(
+    "how", [lambda path: path.unlink(), lambda path: path.write_text("{")], ids=["gone", "broken"]
+)
+def test_an_account_file_that_is_gone_or_broken_makes_nobody_an_admin(
+    path, accounts, clock, caplog, how, tmp_path
+):
+    known = Credentials(str(path), {}, accounts=accounts(account("A")))
+    how(tmp_path / "accounts.json")
+    clock.now += 1
+    assert known.find("A").identity.role == "user"
+    assert "accounts stay as they were" in caplog.text
+    path.write_text(line("A", "other"))
+    clock.now += 1
+    assert (known.find("A").secret_key, known.find("A").identity.role) == ("other", "user")
+
+
+def test_nothing_starts_with_an_account_file_that_cannot_be_used(path, accounts, tmp_path):
+    accounts(account("A", role="owner"))
+    with pytest.raises(accountfile.NotAccounts):
+        Credentials(str(path), {}, accounts=str(tmp_path / "accounts.json"))
+    with pytest.raises(OSError, match="directory"):
+        Credentials(str(path), {}, accounts=str(tmp_path))
+
+
+def test_a_key_ends_at_its_time_without_a_look_at_the_file(path, clock, monkeypatch):
+    path.write_text(line("A", expires_at=2000) + line("B", expires_at=None))
+    known = Credentials(str(path), {})
+    monkeypatch.setattr(credentials.time, "time", lambda: 1999.9)
+    assert known.find("A")
+    monkeypatch.setattr(credentials.time, "time", lambda: 2000.0)
+    assert known.find("A") is None
+    assert known.find("B")
+
+
+def test_a_key_that_has_ended_does_not_fall_back_on_an_earlier_line(path):
+    path.write_text(line("A", "old") + line("A", "new", expires_at=1))
+    assert Credentials(str(path), {}).find("A") is None
+
+
+def test_versitys_users_may_sign_and_keys_of_the_file_stand_above_them(path, tmp_path):
+    users = tmp_path / "users.json"
+    fields = {"secret": "theirs", "role": "user", "userID": 1, "groupID": 2, "projectID": 3}
+    users.write_text(
+        json.dumps({"accessAccounts": {name: {"access": name} | fields for name in ("A", "V")}})
+    )
+    known = Credentials(str(path), {"S3_ACCESS_KEY": "E", "S3_SECRET_KEY": "s"}, None, str(users))
+    assert known.find("V").secret_key == "theirs"
+    assert known.find("V").identity == Identity("V", "V", "V", "user", 1, 2, 3)
+    assert known.find("A").secret_key == "secret"
+    assert known.find("E").identity.role == "admin"
+
+
+def test_a_key_of_ours_may_belong_to_one_of_versitys_users(path, tmp_path):
+    users = tmp_path / "users.json"
+    fields = {"access": "V", "secret": "theirs", "role": "userplus"}
+    users.write_text(json.dumps({"accessAccounts": {"V": fields}}))
+    path.write_text(line("A", account="V"))
+    assert Credentials(str(path), {}, None, str(users)).find("A").identity.role == "userplus"

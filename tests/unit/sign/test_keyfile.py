@@ -37,6 +37,14 @@ def test_lines_of_curvines_gateway_are_read():
         line(access_key=None),
         line(enabled="secret"),
         line(created_at="secret"),
+        line(secret_key="\ud800secret"),
+        line(access_key="secret\n"),
+        line(account=""),
+        line(account=5),
+        line(expires_at="secret"),
+        line(expires_at=1.5),
+        line(expires_at=-1),
+        line(expires_at=10**15),
         '{"access_key": "secret"}',
         "[" * 100_000,
         "\udcffsecret",
@@ -215,3 +223,107 @@ def test_only_root_gives_the_file_to_its_owner(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         keyfile.add(str(tmp_path / "keys"), ACCESS, SECRET)
     assert given == [(os.getuid(), os.getgid())]
+
+
+def lines_of(path):
+    return [json.loads(one) for one in path.read_text().splitlines()]
+
+
+def test_a_line_has_an_account_and_an_end_only_when_it_was_given_one(tmp_path):
+    path = tmp_path / "keys"
+    plain = keyfile.add(str(path), ACCESS, SECRET)
+    keyfile.generate(str(path), None, "alice", 5000)
+    curvines, ours = lines_of(path)
+    assert list(curvines) == ["access_key", "secret_key", "created_at", "enabled"]
+    assert (ours["account"], ours["expires_at"]) == ("alice", 5000)
+    assert keyfile.read(str(path))[0] == plain
+    assert [entry.owner for entry in keyfile.read(str(path))] == [ACCESS, "alice"]
+
+
+def test_a_key_is_usable_when_it_is_enabled_and_has_not_ended():
+    entry = keyfile.Entry("A", "S", expires_at=10)
+    assert entry.usable(9.9)
+    assert not entry.usable(10)
+    assert keyfile.Entry("A", "S").usable(10**10)
+    assert not keyfile.Entry("A", "S", enabled=False).usable(0)
+
+
+@pytest.mark.parametrize(("first", "second"), [("alice", None), (None, "alice"), ("alice", "bob")])
+def test_a_key_is_not_given_to_another_account_by_adding_it_again(tmp_path, first, second):
+    path = tmp_path / "keys"
+    keyfile.add(str(path), ACCESS, SECRET, None, first)
+    before = path.read_bytes()
+    with pytest.raises(keyfile.KeyFileError, match="another account"):
+        keyfile.add(str(path), ACCESS, SECRET[::-1], None, second)
+    assert path.read_bytes() == before
+
+
+def test_a_change_leaves_all_else_as_it_is(tmp_path):
+    path = tmp_path / "keys"
+    before = b"# note \xff\r\n" + line(access_key="B", owner="x").encode() + b"\r\n \n"
+    mine = line(access_key=ACCESS, owner="x", expires_at=7)
+    path.write_bytes(before + mine.encode())
+    entry = keyfile.alter(str(path), ACCESS, {"enabled": False, "expires_at": None})
+    assert not entry.enabled
+    assert path.read_bytes().startswith(before)
+    changed = json.loads(path.read_bytes()[len(before) :])
+    wanted = json.loads(mine) | {"enabled": False}
+    del wanted["expires_at"]
+    assert changed == wanted
+
+
+def test_every_line_of_a_key_is_changed(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("\n".join(line(secret_key=secret) for secret in ("one", "two")))
+    keyfile.alter(str(path), "AKIA", {"enabled": False})
+    assert not any(entry.enabled for entry in keyfile.read(str(path)))
+
+
+def test_what_is_not_there_cannot_be_changed_and_makes_no_file(tmp_path):
+    path = tmp_path / "keys"
+    with pytest.raises(FileNotFoundError):
+        keyfile.alter(str(path), "B", {"enabled": False})
+    assert not path.exists()
+    path.write_text(line())
+    for change in (
+        lambda: keyfile.alter(str(path), "B", {"enabled": False}),
+        lambda: keyfile.rotate(str(path), "B", "B", 10**10),
+    ):
+        with pytest.raises(keyfile.KeyFileError, match="no access key B"):
+            change()
+    assert keyfile.delete(str(path), lambda entry: entry.access_key == "B") == []
+    assert path.read_text() == line()
+
+
+def test_chosen_keys_are_deleted(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("".join(line(access_key=key) + "\n" for key in "ABAC"))
+    gone = keyfile.delete(str(path), lambda entry: entry.access_key in "AC")
+    assert [entry.access_key for entry in gone] == ["A", "A", "C"]
+    assert [entry.access_key for entry in keyfile.read(str(path))] == ["B"]
+
+
+def test_a_rotated_key_ends_and_another_goes_on_for_its_account(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(line(account="alice", description="laptop"))
+    made = keyfile.rotate(str(path), "AKIA", "alice", 10**10, 2 * 10**10)
+    old, new = keyfile.read(str(path))
+    assert (old.expires_at, old.enabled, old.account) == (10**10, True, "alice")
+    assert (new, new.account, new.description) == (made, "alice", "laptop")
+    assert (new.expires_at, new.secret_key == old.secret_key) == (2 * 10**10, False)
+
+
+def test_rotating_lengthens_no_life(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(line(expires_at=10**10))
+    keyfile.rotate(str(path), "AKIA", "AKIA", 2 * 10**10)
+    assert keyfile.read(str(path))[0].expires_at == 10**10
+
+
+@pytest.mark.parametrize("changes", [{"enabled": False}, {"expires_at": 1}, {"account": "bob"}])
+def test_a_key_that_may_not_sign_or_is_anothers_is_not_rotated(tmp_path, changes):
+    path = tmp_path / "keys"
+    path.write_text(line(**changes))
+    with pytest.raises(keyfile.KeyFileError):
+        keyfile.rotate(str(path), "AKIA", "alice", 10**10)
+    assert path.read_text() == line(**changes)
