@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from s3filters.access import context
-from s3filters.access.context import Context, Read
+from s3filters.access.context import Context, Key, Read
 from s3filters.access.patterns import Patterns
 from s3filters.s3.errors import S3Error
 from s3filters.s3.memo import memo
@@ -34,7 +34,11 @@ Make = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator over one key. ``operator`` has neither its quantifier nor ``IfExists``."""
+    """One operator over one key. ``operator`` has neither its quantifier nor ``IfExists``.
+
+    ``actions`` are those that can have the key, None when all can; of the others no request has it,
+    whatever its headers and its query say.
+    """
 
     operator: str
     quantifier: str
@@ -42,6 +46,7 @@ class Condition:
     key: str  # in lower case, but for the name of a tag
     values: tuple[str, ...]
     read: Read
+    actions: frozenset[str] | None
     test: Test
     negated: bool
     if_missing: bool
@@ -232,7 +237,7 @@ def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
     family, slash, tag = key.partition("/")
     key = family.lower() + slash + tag
     if name == "Null":
-        return _null(key, row.read, values)
+        return _null(key, row, values)
     quantifier, colon, word = name.rpartition(":")
     base = word.removesuffix("IfExists")
     if base not in _OPERATORS or (colon and quantifier not in (ALL, ANY)):
@@ -248,7 +253,16 @@ def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
         raise _refused(f"Invalid value for Condition type : {name}") from error
     missing = base != word or (quantifier == ALL if colon else negated)
     return Condition(
-        base, quantifier, base != word, key, tuple(values), row.read, test, negated, missing
+        operator=base,
+        quantifier=quantifier,
+        if_exists=base != word,
+        key=key,
+        values=tuple(values),
+        read=row.read,
+        actions=row.actions,
+        test=test,
+        negated=negated,
+        if_missing=missing,
     )
 
 
@@ -270,7 +284,7 @@ def _value(item: Any) -> str:
     return item
 
 
-def _null(key: str, read: Read, values: list[str]) -> Condition:
+def _null(key: str, row: Key, values: list[str]) -> Condition:
     """``true`` asks for the key to be missing, ``false`` for it to be there."""
     try:
         wanted = {_boolean(value) for value in values}
@@ -278,17 +292,31 @@ def _null(key: str, read: Read, values: list[str]) -> Condition:
         raise _refused("Invalid value for Condition type : Null") from error
     there = "false" in wanted
     return Condition(
-        "Null", "", False, key, tuple(values), read, lambda *_: there, False, "true" in wanted
+        operator="Null",
+        quantifier="",
+        if_exists=False,
+        key=key,
+        values=tuple(values),
+        read=row.read,
+        actions=row.actions,
+        test=lambda value, request: there,
+        negated=False,
+        if_missing="true" in wanted,
     )
 
 
-def applies(conditions: Iterable[Condition], actions: frozenset[str]) -> bool:
-    """True when each condition's key can be had by one of the actions at least."""
-    rows = [context.find(condition.key) for condition in conditions]
-    return all(
-        row is not None and (row.actions is None or not row.actions.isdisjoint(actions))
-        for row in rows
-    )
+def of_action(conditions: Iterable[Condition], action: str) -> tuple[Condition, ...] | None:
+    """Return the conditions that are left for an action, None when they can never hold.
+
+    A key that the action cannot have is missing, so what it says is known before any request.
+    """
+    left = []
+    for condition in conditions:
+        if condition.actions is None or action in condition.actions:
+            left.append(condition)
+        elif not condition.if_missing:
+            return None
+    return tuple(left)
 
 
 def _refused(message: str) -> S3Error:

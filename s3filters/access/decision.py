@@ -120,7 +120,7 @@ def _by_policy(
         raise TypeError("a policy is asked with a request")
     if not policy.sound:
         return False if inside else Denial.BROKEN_POLICY
-    resource = f"{bucket.name}/{key}" if key else bucket.name
+    resource = f"{bucket.name}/{key}" if action in actions.OF_OBJECTS else bucket.name
     verdict = policy.verdict(action, resource, principals.names_of(requester), request)
     if verdict is Verdict.DENY and not (inside and action in actions.OF_POLICY):
         return Denial.BY_POLICY

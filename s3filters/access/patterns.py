@@ -12,13 +12,13 @@ the product of the lengths whatever a policy holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from s3filters.access import context
-from s3filters.access.context import Context, Read
+from s3filters.access.context import Context, Key
 from s3filters.s3.errors import S3Error
 
 
@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\$\{\s*([^,'\s{}]+)\s*(?:,\s*'([^']*)'\s*)?\}")
 class Variable:
     """A variable of a policy, and what stands for it where the request has no value."""
 
-    read: Read
+    key: Key
     default: str | None
 
 
@@ -69,7 +69,7 @@ def _variable(text: str) -> Token:
     key = context.find(match[1]) if match is not None else None
     if match is None or key is None or key.many:
         raise _invalid()
-    return Variable(key.read, match[2])
+    return Variable(key, match[2])
 
 
 def _invalid() -> S3Error:
@@ -79,6 +79,14 @@ def _invalid() -> S3Error:
 def is_fixed(text: str) -> bool:
     """True when the text has neither wildcards nor variables."""
     return not ("*" in text or "?" in text or "${" in text)
+
+
+def keys(texts: Iterable[str]) -> Iterator[Key]:
+    """Yield the condition keys whose values are variables of the texts."""
+    for text in texts:
+        for part in tokens(text, wildcards=False, variables=True):
+            if isinstance(part, Variable):
+                yield part.key
 
 
 class Patterns:
@@ -140,7 +148,7 @@ def _filled(parts: tuple[Token, ...], request: Context, fold: bool) -> tuple[Pla
     filled: list[Plain] = []
     for part in parts:
         if isinstance(part, Variable):
-            values = part.read(request)
+            values = part.key.read(request)
             value = values[0] if values else part.default
             if value is None:
                 return None

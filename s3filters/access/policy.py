@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from s3filters.access import actions, block, conditions, principals
+from s3filters.access import actions, block, conditions, patterns, principals
 from s3filters.access.conditions import Condition
 from s3filters.access.context import Context
 from s3filters.access.patterns import Patterns
@@ -31,6 +31,7 @@ _ELEMENTS = {"Version", "Id", "Statement"}
 # Elements of a statement: one of each pair, and no others
 _PAIRS = (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource"))
 _STATEMENT = {"Sid", "Effect", "Condition"} | {name for pair in _PAIRS for name in pair}
+_NO_KEY = "Conditions do not apply to combination of actions and resources in statement"
 _NONE: tuple[tuple[Statement, ...], tuple[Statement, ...]] = ((), ())
 
 
@@ -53,6 +54,13 @@ class Statement:
     resources: Patterns
     not_resources: bool
     conditions: tuple[Condition, ...]
+
+    def of_action(self, action: str) -> Statement | None:
+        """Return what it says of an action, None when that can be nothing."""
+        left = conditions.of_action(self.conditions, action)
+        if action not in self.actions or left is None:
+            return None
+        return self if left == self.conditions else replace(self, conditions=left)
 
     def applies(self, names: frozenset[str], resource: str, request: Context) -> bool:
         """True when it speaks of whoever has these names, of the resource, and of the request."""
@@ -78,11 +86,12 @@ class Policy:
         """Sort the statements by the actions that they speak of: (those that deny, allow)."""
         table = {}
         for action in actions.KNOWN:
-            about = [one for one in self.statements if action in one.actions]
-            deny = tuple(one for one in about if not one.allow)
-            allow = tuple(one for one in about if one.allow)
+            about = [found for one in self.statements if (found := one.of_action(action))]
             if about:
-                table[action] = deny, allow
+                table[action] = (
+                    tuple(one for one in about if not one.allow),
+                    tuple(one for one in about if one.allow),
+                )
         object.__setattr__(self, "_by_action", table)
 
     def verdict(
@@ -206,21 +215,34 @@ def _statement(element: Any, bucket: str, variables: bool) -> Statement:
     )
     if not_who and effect == "Allow":
         raise refused("Allow with NotPrincipal is not allowed.")
-    patterns = _resources(where, bucket)
+    resources = _resources(where, bucket)
     statement = Statement(
         effect == "Allow",
         principals.parse(who),
         not_who,
-        _actions(what, patterns, inverted=not_what, everywhere=not_where),
-        Patterns(patterns, variables=variables),
+        _actions(what, resources, inverted=not_what, everywhere=not_where),
+        Patterns(resources, variables=variables),
         not_where,
         conditions.parse(element.get("Condition", {}), variables=variables),
     )
-    if not conditions.applies(statement.conditions, statement.actions):
-        raise refused(
-            "Conditions do not apply to combination of actions and resources in statement"
-        )
+    _check_keys(statement, resources if variables else [], variables=variables)
     return statement
+
+
+def _check_keys(statement: Statement, resources: list[str], *, variables: bool) -> None:
+    """Raise MalformedPolicy for keys that the actions cannot have.
+
+    One action that has the key is enough for a condition; a variable must have it for all.
+    """
+    texts = list(resources)
+    for condition in statement.conditions:
+        if condition.actions is not None and condition.actions.isdisjoint(statement.actions):
+            raise refused(_NO_KEY)
+        if variables and condition.operator.startswith(("String", "Arn")):
+            texts += condition.values
+    for key in patterns.keys(texts):
+        if key.actions is not None and not key.actions >= statement.actions:
+            raise refused(_NO_KEY)
 
 
 def _one_of(element: dict[str, Any], name: str, negated: str) -> tuple[Any, bool]:

@@ -121,6 +121,36 @@ def test_a_single_statement_needs_no_list():
     assert verdict(parse(Statement=statement(), Id="x")) is Verdict.ALLOW
 
 
+ANY_ACTION = {"Action": "s3:*", "Resource": ["arn:aws:s3:::pail", ALL]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "on_put", "on_get"),
+    [
+        ({"StringEquals": {"s3:x-amz-acl": "private"}}, True, False),
+        ({"StringNotEquals": {"s3:x-amz-acl": "private"}}, False, True),
+        ({"StringEqualsIfExists": {"s3:x-amz-acl": "private"}}, True, True),
+        ({"Null": {"s3:x-amz-acl": "true"}}, False, True),
+        ({"Null": {"s3:x-amz-acl": "false"}}, True, False),
+    ],
+)
+def test_a_header_counts_only_for_actions_that_have_its_key(condition, on_put, on_get):
+    found = parse(statement(**ANY_ACTION, Condition=condition))
+    environ = {"HTTP_X_AMZ_ACL": "private"}  # which a client may send with anything
+    for action, applies in (("s3:PutObject", on_put), ("s3:GetObject", on_get)):
+        wanted = Verdict.ALLOW if applies else Verdict.SILENT
+        assert verdict(found, action, environ=environ) is wanted
+
+
+def test_the_query_is_a_variable_where_lists_are_made():
+    listing = {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::pail"}
+    condition = {"StringEquals": {"aws:username": "${s3:prefix}"}}
+    found = parse(statement(**listing, Condition=condition))
+    for prefix, wanted in (("bob", Verdict.ALLOW), ("al", Verdict.SILENT)):
+        environ = {"QUERY_STRING": f"prefix={prefix}"}
+        assert verdict(found, "s3:ListBucket", "pail", environ=environ) is wanted
+
+
 def test_tags_that_nobody_has_read_are_asked_for_and_never_missed():
     deny = statement(
         Effect="Deny", Condition={"StringEquals": {"s3:ExistingObjectTag/class": "secret"}}
@@ -180,6 +210,11 @@ def test_whom_a_policy_names_can_be_looked_up():
         ({"Condition": {"StringSame": {"aws:Referer": "x"}}}, "Invalid Condition type"),
         ({"Condition": {"StringEquals": {"s3:prefix": "x"}}}, "Conditions do not apply to combi"),
         ({"Condition": {"Null": {"s3:x-amz-acl": "true"}}}, "Conditions do not apply to combi"),
+        ({"Resource": "arn:aws:s3:::pail/${s3:prefix}"}, "Conditions do not apply to combi"),
+        (
+            {"Condition": {"StringEquals": {"aws:Referer": "${s3:prefix}"}}},
+            "Conditions do not apply to combi",
+        ),
         ({"Sid": 5}, "Policy has an invalid Sid"),
         ({"Colour": "red"}, "Unknown field Colour"),
         ({"principal": "*"}, "Unknown field principal"),
