@@ -25,7 +25,7 @@ STEPS = {
     fcntl: ("flock", "fcntl", "ioctl", "lockf"),
 }
 WATCHED = "s3filters.store"
-ARM = os.environ["DYING_ARM"]
+ARM = os.environ.get("DYING_ARM", "")
 
 
 class Steps:
