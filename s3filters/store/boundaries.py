@@ -13,8 +13,8 @@ an inode, btrfs 16 KB and xfs 64 KB for one):
 
 So an object of any parts can be stored. ``user.s3filters.part-checksums`` comes last: one byte,
 the size of a digest, and the digests of all parts behind each other. It is not there where it does
-not fit. What is larger than 1 KiB fits only when it leaves that much free, for tags that come
-later.
+not fit. This one and ``user.mp-metadata``, for which there is something smaller, have to leave
+1 KiB free when they are larger than that: tags may come later.
 
 Other programs write attributes too: what makes no sense is as good as not being there.
 """
@@ -41,7 +41,7 @@ NAMES = (THEIRS, OURS, DIGESTS)
 _PARTS = 10_000
 _TEXT = 1 << 20  # bytes unpacked: 10,000 parts need about 150,000
 _LONG = 256  # bytes of our text that are worth packing
-_ROOM = 1024  # bytes to leave free beside what is larger
+_ROOM = 1024  # bytes to leave free beside what is larger than that
 _LARGEST = 1 << 16  # bytes of any attribute (xattr(7))
 _is_id = re.compile(r"[!-~]{0,256}").fullmatch
 _is_run = re.compile(r"(?:([0-9]{1,5})\*)?([0-9]{1,16})").fullmatch
@@ -105,22 +105,22 @@ def write(fd: int, upload_id: str, ends: Sequence[int], checksums: Sequence[str]
     """
     stored = {}
     for name, value in _forms(upload_id, ends):
-        if _fits(fd, name, value):
+        if _fits(fd, name, value, spare=_ROOM if name == THEIRS else 0):
             stored[name] = value
             break
     digests = _pack(checksums) if len(checksums) == len(ends) else b""
-    if digests and _fits(fd, DIGESTS, digests):
+    if digests and _fits(fd, DIGESTS, digests, spare=_ROOM):
         stored[DIGESTS] = digests
     return Boundaries(stored, ends[-1])
 
 
-def _fits(fd: int, name: str, value: bytes) -> bool:
-    """Set an attribute; False when there is no room for it."""
+def _fits(fd: int, name: str, value: bytes, *, spare: int) -> bool:
+    """Set an attribute; False when there is no room for it, or no ``spare`` bytes beside it."""
     if len(value) > _LARGEST:
         return False
     try:
-        if len(value) > _ROOM:
-            xattrs.write(fd, [(name, value + bytes(min(_ROOM, _LARGEST - len(value))))])
+        if len(value) > spare > 0:
+            xattrs.write(fd, [(name, value + bytes(min(spare, _LARGEST - len(value))))])
         xattrs.write(fd, [(name, value)])
     except MetadataTooLarge:
         return False

@@ -1,5 +1,6 @@
 """GetObjectAttributes: what is asked for, and nothing else."""
 
+import base64
 import hashlib
 import json
 import os
@@ -44,6 +45,79 @@ def test_the_parts_of_an_object_in_parts_are_counted(s3, box):
     os.setxattr(box / "key", "user.etag", b'"0123456789abcdef0123456789abcdef-3"')
     parts = json.dumps({"uploadId": "u", "parts": [3, 6, 11]})
     os.setxattr(box / "key", "user.mp-metadata", parts.encode())
+    assert asked(s3, "key", "ObjectParts") == {"ObjectParts": {"TotalPartsCount": 3}}
+
+
+def in_parts(box, count, *, boundaries=True):
+    """An object of an upload whose parts have a checksum each; its bytes and their SHA256."""
+    parts = [bytes([number]) * (number + 1) for number in range(count)]
+    digests = [hashlib.sha256(part).digest() for part in parts]
+    path = box / "key"
+    path.write_bytes(b"".join(parts))
+    whole = base64.b64encode(hashlib.sha256(b"".join(digests)).digest()).decode()
+    checksums = {"Algorithm": "SHA256", "Type": "COMPOSITE", "SHA256": f"{whole}-{count}"}
+    sizes = ",".join(str(len(part)) for part in parts) if boundaries else f"{count}*"
+    for name, value in {
+        "etag": f'"0123456789abcdef0123456789abcdef-{count}"'.encode(),
+        "checksums": json.dumps(checksums).encode(),
+        "s3filters.parts": f"386a110b-b0b4-4fef-bf2d-4e765e844d1b {sizes}".encode(),
+        "s3filters.part-checksums": b"\x20" + b"".join(digests),
+    }.items():
+        os.setxattr(path, f"user.{name}", value)
+    return whole, [base64.b64encode(digest).decode() for digest in digests]
+
+
+def test_parts_that_have_checksums_are_listed(s3, box):
+    whole, digests = in_parts(box, 3)
+    assert asked(s3, "key", "Checksum", "ObjectParts") == {
+        "Checksum": {"ChecksumSHA256": whole, "ChecksumType": "COMPOSITE"},
+        "ObjectParts": {
+            "TotalPartsCount": 3,
+            "PartNumberMarker": 0,
+            "NextPartNumberMarker": 3,
+            "MaxParts": 1000,
+            "IsTruncated": False,
+            "Parts": [
+                {"PartNumber": number + 1, "Size": number + 1, "ChecksumSHA256": digest}
+                for number, digest in enumerate(digests)
+            ],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("marker", "limit", "numbers", "truncated"),
+    [
+        (0, 2, [1, 2], True),
+        (2, 2, [3, 4], True),
+        (4, 2, [5], False),
+        (3, 2, [4, 5], False),
+        (5, 2, [], False),
+        (9, 9, [], False),
+        (0, 0, [], False),
+    ],
+)
+def test_parts_are_told_page_by_page(s3, box, marker, limit, numbers, truncated):
+    in_parts(box, 5)
+    args = {"Bucket": "box", "Key": "key", "ObjectAttributes": ["ObjectParts"]}
+    told = s3.get_object_attributes(**args, PartNumberMarker=marker, MaxParts=limit)["ObjectParts"]
+    assert [part["PartNumber"] for part in told.get("Parts", ())] == numbers
+    assert (told["IsTruncated"], told["TotalPartsCount"]) == (truncated, 5)
+    assert (told["PartNumberMarker"], told["MaxParts"]) == (marker, limit)
+    assert told["NextPartNumberMarker"] == (numbers[-1] if numbers else 0)
+
+
+def test_parts_whose_checksums_are_not_stored_are_listed_with_their_sizes(s3, box):
+    in_parts(box, 2)
+    os.removexattr(box / "key", "user.s3filters.part-checksums")
+    assert asked(s3, "key", "ObjectParts")["ObjectParts"]["Parts"] == [
+        {"PartNumber": 1, "Size": 1},
+        {"PartNumber": 2, "Size": 2},
+    ]
+
+
+def test_parts_whose_boundaries_are_not_stored_are_counted(s3, box):
+    in_parts(box, 3, boundaries=False)
     assert asked(s3, "key", "ObjectParts") == {"ObjectParts": {"TotalPartsCount": 3}}
 
 

@@ -128,6 +128,11 @@ def test_the_answer_is_the_one_that_the_writer_of_the_tree_gave(
         # One version of each object, the one that is there, under the id "null".
         latest = [version for version in answer["result"]["Versions"] if version["IsLatest"]]
         answer["result"]["Versions"] = latest
+    if answer["call"] == "get_object_attributes" and "Checksum" in answer["result"]:
+        # Here alone AWS leaves out how many parts a checksum is made of.
+        checksum = answer["result"]["Checksum"]
+        for name in checksum.keys() - {"ChecksumType"}:
+            checksum[name] = checksum[name].partition("-")[0]
     status, result = _ask(s3, answer["call"], args)
     assert status == answer["status"]
     assert _same(result, answer["result"]) == []

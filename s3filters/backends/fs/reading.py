@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from s3filters.store.objects import Opened
 
 SMALL = 1 << 16  # bytes; a body up to this size is read at once and sent with its headers
 BLOCK = 1 << 18  # bytes; what a server without sendfile reads at a time
+
+_PARTED = re.compile(r".+-([1-9][0-9]{0,4})").fullmatch  # the ETag of an object made of parts
+_NO_BOUNDARIES = "Where the parts of this object end is not stored. Read it whole, or by ranges."
 
 # Request parameter -> stored name whose header it overrides in this answer.
 OVERRIDES = {
@@ -96,18 +100,10 @@ class Reading(Part):
         if call.conditions:
             call.conditions.check_read(record.etag, record.mtime_ns // 1_000_000_000)
         asked = call.params["ObjectAttributes"]
-        checksums = record.checksums
         body = {
             "ETag": record.etag if "ETag" in asked else None,
-            "Checksum": {
-                f"Checksum{checksums.algorithm}": checksums.value,
-                "ChecksumType": checksums.type,
-            }
-            if "Checksum" in asked and checksums
-            else None,
-            "ObjectParts": {"PartsCount": len(record.parts)}
-            if "ObjectParts" in asked and record.parts
-            else None,
+            "Checksum": _checksum_document(record) if "Checksum" in asked else None,
+            "ObjectParts": _parts_document(call, record) if "ObjectParts" in asked else None,
             "StorageClass": record.storage_class if "StorageClass" in asked else None,
             "ObjectSize": record.size if "ObjectSize" in asked else None,
         }
@@ -173,14 +169,25 @@ class Reading(Part):
         )
 
 
+def parts_count(record: Record) -> int:
+    """Return of how many parts an object was made, 0 when it was not uploaded in parts."""
+    match = _PARTED(record.etag)
+    return int(match[1]) if match else 0
+
+
 def _select_part(record: Record, number: int) -> tuple[int, int, int, list[tuple[str, str]]]:
     """The bytes of one part. An object that was not uploaded in parts is its own part 1."""
-    ends = record.parts or (record.size,)
-    if number > len(ends):
-        raise S3Error("InvalidPartNumber", ActualPartCount=len(ends), PartNumberRequested=number)
+    count = parts_count(record)
+    extra = [("x-amz-mp-parts-count", str(count))] if count else []
+    if number > max(count, 1):
+        raise S3Error(
+            "InvalidPartNumber", ActualPartCount=max(count, 1), PartNumberRequested=number
+        )
+    ends = (record.size,) if count < 2 else record.parts
+    if len(ends) != max(count, 1):
+        raise S3Error("NotImplemented", _NO_BOUNDARIES, headers=extra)
     first = ends[number - 2] if number > 1 else 0
     last = ends[number - 1] - 1
-    extra = [("x-amz-mp-parts-count", str(len(ends)))] if record.parts else []
     if last >= first:
         extra.append(("Content-Range", f"bytes {first}-{last}/{record.size}"))
     return 206, first, last - first + 1, extra
@@ -201,12 +208,71 @@ def answer_headers(call: Call, record: Record, *, whole: bool) -> list[tuple[str
     if overridden:
         stored = _stored_headers(record, record.headers | overridden)
     headers = stored.copy()
-    if whole and params.get("ChecksumMode") == "ENABLED" and record.checksums:
-        headers.append(
-            (f"x-amz-checksum-{record.checksums.algorithm.lower()}", record.checksums.value)
-        )
-        headers.append(("x-amz-checksum-type", record.checksums.type))
+    if params.get("ChecksumMode") == "ENABLED" and record.checksums:
+        value = _checksum_of(record, params.get("PartNumber"), whole)
+        if value:
+            headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", value))
+            headers.append(("x-amz-checksum-type", record.checksums.type))
     return headers
+
+
+def _checksum_of(record: Record, part: int | None, whole: bool) -> str:
+    """Return the checksum to tell with these bytes, empty when there is none of them.
+
+    S3 keeps the checksums of parts only where that of the object is made of them: COMPOSITE.
+    """
+    checksums = record.checksums
+    if checksums is None:
+        return ""
+    if part is None or checksums.type != "COMPOSITE":
+        return checksums.value if whole else ""
+    known = _part_checksums(record)
+    return known[part - 1] if part <= len(known) else ""
+
+
+def _part_checksums(record: Record) -> tuple[str, ...]:
+    """Return the checksum of each part, none when they are not all known."""
+    known = record.part_checksums
+    return known if len(known) == parts_count(record) else ()
+
+
+def _checksum_document(record: Record) -> dict[str, Any] | None:
+    """Return GetObjectAttributes' Checksum: here alone S3 leaves out how many parts there were."""
+    checksums = record.checksums
+    if checksums is None:
+        return None
+    value, _, _ = checksums.value.partition("-")
+    return {f"Checksum{checksums.algorithm}": value, "ChecksumType": checksums.type}
+
+
+def _parts_document(call: Call, record: Record) -> dict[str, Any] | None:
+    """Return GetObjectAttributes' ObjectParts, None for what was not uploaded in parts.
+
+    S3 lists the parts where they have checksums, and only counts them elsewhere. Where the
+    checksums could not be stored the sizes are listed without them.
+    """
+    count, checksums, ends = parts_count(record), record.checksums, record.parts
+    if not count:
+        return None
+    if checksums is None or checksums.type != "COMPOSITE" or len(ends) != count:
+        return {"PartsCount": count}
+    marker, limit = call.params["PartNumberMarker"], call.params["MaxParts"]
+    known = _part_checksums(record)
+    listed = []
+    for number in range(marker + 1, min(marker + limit, count) + 1):
+        part: dict[str, Any] = (
+            {f"Checksum{checksums.algorithm}": known[number - 1]} if known else {}
+        )
+        start = ends[number - 2] if number > 1 else 0
+        listed.append(part | {"PartNumber": number, "Size": ends[number - 1] - start})
+    return {
+        "IsTruncated": 0 < limit < count - marker,
+        "MaxParts": limit,
+        "NextPartNumberMarker": listed[-1]["PartNumber"] if listed else 0,
+        "PartNumberMarker": marker,
+        "Part": listed,
+        "PartsCount": count,
+    }
 
 
 def _stored_headers(record: Record, standard: dict[str, str]) -> list[tuple[str, str]]:

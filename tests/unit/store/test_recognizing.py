@@ -1,20 +1,12 @@
-"""Attributes on disk: Versity's form exactly, what others left out, and files edited behind us."""
+"""What a file is: what others left out or broke, and files edited behind us."""
 
 import errno
-import gzip
-import json
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from s3filters.store import describing, metadata, recognizing
-from s3filters.store.errors import InsufficientStorage, MetadataTooLarge
-from s3filters.store.metadata import Attributes, Checksums
 from tests.unit.store.conftest import attributes
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+from tests.unit.store.files import raw, read, store
 
 
 @pytest.fixture
@@ -22,77 +14,6 @@ def path(tmp_path):
     made = tmp_path / "name.txt"
     made.write_bytes(b"hello")
     return made
-
-
-def read(path, name=None):
-    return recognizing.read(str(path), os.stat(path), name or path.name)
-
-
-def store(path, given):
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return describing.write(fd, given, None if path.is_dir() else os.fstat(fd))
-    finally:
-        os.close(fd)
-
-
-def raw(path):
-    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
-
-
-def test_attributes_are_stored_in_versitys_form(path):
-    store(path, attributes(user={"b<": "&", "a": "é"}, tags={"k": "v"}))
-    found = os.stat(path)
-    assert raw(path) == {
-        "user.etag": b'"5d41402abc4b2a76b9719d911017c592"',
-        "user.content-type": b"text/plain",
-        "user.metadata": '{"a":"é","b\\u003c":"\\u0026"}'.encode(),
-        "user.checksums": (
-            b'{"Algorithm":"CRC64NVME","Type":"FULL_OBJECT","CRC32":null,"CRC32C":null,"SHA1":null,'
-            b'"SHA256":null,"CRC64NVME":"M3eFcAZSQlc=","SHA512":null,"MD5":null,"XXHASH64":null,'
-            b'"XXHASH3":null,"XXHASH128":null}'
-        ),
-        "user.X-Amz-Tagging": b'{"k":"v"}',
-        "user.s3filters.seal": b"5 %d" % found.st_mtime_ns,
-    }
-
-
-def test_what_is_stored_is_read_again(path):
-    given = attributes(
-        etag="c388257bed0997141334085ff26dc81e-2",
-        headers={name: f"value of {name}" for name in metadata.STANDARD_HEADERS},
-        storage_class="STANDARD_IA",
-        parts=(2, 5),
-        tags={"a": "1", "b": "2"},
-        upload_id="386a110b-b0b4-4fef-bf2d-4e765e844d1b",
-    )
-    kept = store(path, given)
-    record = read(path)
-    assert record == describing.record_of(given, os.stat(path), kept)
-    assert (record.etag, record.size, record.parts, record.tags) == (given.etag, 5, (2, 5), 2)
-    assert record.headers == given.headers
-    assert record.checksums == given.checksums
-    assert record.storage_class == "STANDARD_IA"
-    assert not record.touched
-
-
-def test_multipart_metadata_is_gzip_of_versitys_json(path):
-    store(path, attributes(parts=(2, 5), upload_id="u"))
-    assert json.loads(gzip.decompress(raw(path)["user.mp-metadata"])) == {
-        "uploadId": "u",
-        "parts": [2, 5],
-    }
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, bytes])
-@pytest.mark.parametrize(
-    ("parts", "read_as"),
-    [([2, 5], (2, 5)), ([2, 6], ()), ([], ()), ([5, 2, 5], ()), (["5"], ()), (None, ())],
-)
-def test_parts_are_believed_when_they_fit_the_file(path, pack, parts, read_as):
-    os.setxattr(path, "user.etag", b'"x-2"')
-    os.setxattr(path, "user.mp-metadata", pack(json.dumps({"parts": parts}).encode()))
-    assert read(path).parts == read_as
 
 
 @pytest.mark.parametrize("value", [b"", b"\x1f\x8bbroken", b"[1]", b"{", b"[" * 100_000])
@@ -103,12 +24,6 @@ def test_broken_attributes_of_others_do_not_break_the_object(path, value):
     record = read(path)
     assert (record.etag, record.parts, record.checksums) == ("abc", (), None)
     assert (record.user, record.tags) == ({}, 0)
-
-
-def test_a_packed_bomb_is_not_unpacked(path):
-    os.setxattr(path, "user.etag", b'"abc-1"')
-    os.setxattr(path, "user.mp-metadata", gzip.compress(b" " * (2 << 20)))
-    assert read(path).parts == ()
 
 
 def test_a_foreign_file_has_an_etag_that_is_no_md5_and_changes_with_it(path):
@@ -226,48 +141,6 @@ def test_an_attribute_removed_while_it_is_read_is_not_there(path, monkeypatch):
 
     monkeypatch.setattr(os, "getxattr", gone)
     assert read(path).user == {}
-
-
-def test_metadata_that_the_inode_cannot_hold_is_too_large_and_no_full_disk(path):
-    with pytest.raises(MetadataTooLarge):
-        store(path, attributes(headers={"content-type": "x" * 70_000}))
-
-
-@pytest.mark.parametrize(
-    ("number", "free", "expected"),
-    [
-        (errno.E2BIG, 0, MetadataTooLarge),
-        (errno.ERANGE, 0, MetadataTooLarge),
-        (errno.ENOSPC, 10_000, MetadataTooLarge),
-        (errno.ENOSPC, 0, InsufficientStorage),
-        (errno.EIO, 0, OSError),
-    ],
-)
-def test_free_blocks_tell_a_full_disk_from_a_full_inode(path, monkeypatch, number, free, expected):
-    def refuse(*_):
-        raise OSError(number, "no")
-
-    class Free:
-        f_bavail = free
-        f_favail = f_files = 100_000
-
-    monkeypatch.setattr(os, "setxattr", refuse)
-    monkeypatch.setattr(os, "fstatvfs", lambda fd: Free)
-    with pytest.raises(expected):
-        store(path, attributes())
-
-
-@given(st.dictionaries(TEXT, TEXT, max_size=5), TEXT)
-def test_any_text_survives(tmp_path_factory, user, kind):
-    given = Attributes("abc", {"content-type": kind}, user, Checksums("SHA1", "COMPOSITE", "x-2"))
-    path = tmp_path_factory.getbasetemp() / "any"
-    path.unlink(missing_ok=True)
-    path.touch()
-    store(path, given)
-    record = read(path)
-    assert record.user == user
-    assert record.headers["content-type"] == (kind or "binary/octet-stream")
-    assert record.checksums == given.checksums
 
 
 def test_records_share_what_they_have_in_common(tmp_path):
