@@ -1,11 +1,14 @@
 """``s3filters credential``: Curvine's words over Curvine's file."""
 
 import json
+import os
 import stat
+import time
 
 import pytest
 
 from s3filters.commands import main
+from s3filters.sign import keyfile
 
 ACCESS, SECRET = "AKIATESTCREDENTIAL00", "a-secret-of-the-test"
 
@@ -99,3 +102,154 @@ def test_a_file_that_cannot_be_made_is_one_line(run, path):
     assert code == 1
     assert err.startswith(f"s3filters: credentials {path}: ")
     assert err.count("\n") == 1
+
+
+def lines(path):
+    return [json.loads(one) for one in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def key(run):
+    run("add", "--access-key", ACCESS, "--secret-key", SECRET)
+    return ACCESS
+
+
+@pytest.fixture
+def alice(path):
+    """The id of an account."""
+    main.main(["account", "add", "alice", "--id", "al", "--credentials", str(path)])
+    return "al"
+
+
+def test_a_pair_is_given_to_the_account_that_was_named(run, path, alice):
+    for words in (("add", "--access-key", ACCESS, "--secret-key", SECRET), ("generate",)):
+        code, out, _ = run(*words, "--account", "alice", "--expires", "90d")
+        assert code == 0
+        assert out.endswith("It belongs to alice (al), role user.\n")
+    assert [one["account"] for one in lines(path)] == ["al", "al"]
+    assert all(89 * 86400 < one["expires_at"] - time.time() <= 90 * 86400 for one in lines(path))
+
+
+@pytest.mark.parametrize("name", ["alicia", ""])
+def test_a_pair_for_an_account_that_is_not_there_is_not_made(run, path, alice, name):
+    code, _, err = run("generate", "--account", name)
+    assert (code, err) == (1, f"s3filters: there is no account {name}\n")
+    assert not path.exists()
+
+
+def test_without_account_features_the_file_is_curvines(run, path, key):
+    run("generate")
+    run("disable", key)
+    run("enable", key)
+    assert all(
+        set(one) == {"access_key", "secret_key", "created_at", "enabled"} for one in lines(path)
+    )
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_disabled_key_may_not_sign_until_it_is_enabled(run, path, key):
+    assert run("disable", key) == (0, f"✓ Disabled {key}\n", "")
+    assert not keyfile.read(str(path))[0].usable(0)
+    assert run("enable", key) == (0, f"✓ Enabled {key}\n", "")
+    assert keyfile.read(str(path))[0].usable(0)
+
+
+def test_enabling_a_key_that_has_ended_asks_for_another_end(run, path, key):
+    keyfile.alter(str(path), key, {"expires_at": 1})
+    code, _, err = run("enable", key)
+    assert code == 1
+    assert "expired 1970-01-01 00:00:01 UTC: say --expires too" in err
+    assert run("enable", key, "--expires", "never")[0] == 0
+    assert "expires_at" not in lines(path)[0]
+
+
+def test_delete_takes_a_pair_out(run, path, key):
+    run("generate")
+    assert run("delete", key) == (0, f"✓ Deleted {key}\n", "")
+    assert [one["access_key"] for one in lines(path)] != [key]
+    assert run("delete", key) == (1, "", f"s3filters: there is no access key {key}\n")
+
+
+@pytest.mark.parametrize("action", ["enable", "disable", "delete", "rotate"])
+def test_a_key_that_is_not_there_is_one_line_and_makes_no_file(run, path, action):
+    code, _, err = run(action, "nobody")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert os.listdir(path.parent) == []
+    run("generate")
+    before = path.read_bytes()
+    assert run(action, "nobody")[2] == "s3filters: there is no access key nobody\n"
+    assert path.read_bytes() == before
+
+
+def test_rotate_makes_another_pair_for_the_account_and_ends_the_old_one(run, path, alice):
+    run("add", "--access-key", ACCESS, "--secret-key", SECRET, "--account", "al")
+    code, out, _ = run("rotate", ACCESS, "--grace", "2h", "--json")
+    assert code == 0
+    made = json.loads(out)
+    old, new = lines(path)
+    assert (new["access_key"], new["secret_key"]) == (made["access_key"], made["secret_key"])
+    assert (old["account"], new["account"]) == ("al", "al")
+    assert 7100 < old["expires_at"] - time.time() <= 7200
+    assert "expires_at" not in new
+
+
+def test_rotating_a_key_without_an_account_stores_the_one_that_it_is(run, path, key):
+    code, out, _ = run("rotate", key, "--grace", "0", "--expires", "2999-01-01")
+    assert code == 0
+    assert "The secret key will not be shown again." in out
+    old, new = keyfile.read(str(path))
+    assert (old.account, new.account, new.expires_at) == (key, key, 32472144000)
+    assert not old.usable(time.time())
+    (account,) = json.loads((path.parent / "accounts.json").read_text())["accounts"]
+    assert (account["id"], account["role"]) == (key, "admin")
+
+
+def test_a_disabled_key_is_not_rotated(run, path, key):
+    run("disable", key)
+    before = path.read_bytes()
+    code, out, err = run("rotate", key)
+    assert (code, out) == (1, "")
+    assert "may not sign: enable it first" in err
+    assert path.read_bytes() == before
+
+
+def test_list_tells_of_accounts_and_ends_and_can_be_one_accounts(run, path, key, alice):
+    run("generate", "--account", "al")
+    keyfile.alter(str(path), key, {"expires_at": 1})
+    path.write_text(path.read_text() + keyfile.Entry("LOST", "s", account="gone").line())
+    _, out, _ = run("list")
+    assert "  Expires At: 1970-01-01 00:00:01 UTC (expired)\n" in out
+    assert "  Account: alice (al), role user\n" in out
+    assert "  Account: gone, which is not there: it may not sign\n" in out
+    _, out, _ = run("list", "--account", "alice", "--json")
+    (row,) = json.loads(out)
+    assert (row["account"], row["enabled"], row["usable"]) == ("al", True, True)
+    assert "secret_key" not in row
+    _, out, _ = run("list", "--json", "--show-secrets")
+    assert json.loads(out)[0]["secret_key"] == SECRET
+
+
+def test_list_shows_what_no_terminal_could(run, path):
+    path.write_text(
+        json.dumps(
+            {
+                "access_key": "A",
+                "secret_key": "S",
+                "created_at": 10**30,
+                "description": "\ud800\x1b",
+            }
+        )
+    )
+    code, out, _ = run("list")
+    assert code == 0
+    assert f"  Created At: {10**30} seconds after 1970\n" in out
+    assert "  Description: '\\ud800\\x1b'\n" in out
+
+
+@pytest.mark.parametrize("words", [("--expires", "2020-01-01"), ("--expires", "soon")])
+def test_an_end_that_is_past_or_no_time_is_refused(run, path, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run("generate", *words)
+    assert caught.value.code == 2
+    assert not path.exists()
