@@ -87,23 +87,29 @@ def decide(
     """Return None when the requester may, else why not.
 
     :param action: of ``actions.KNOWN``, on the bucket or on the key in it
-    :param target: the object as it is now, ``MISSING`` when there is none, None when nobody has
-        looked, which is enough where ``needs_target`` says so
+    :param target: the object as it is now, None when nobody has looked, which is enough where
+        ``needs_target`` says so; ``MISSING`` asks who may learn that there is none: whoever may
+        list the bucket
     :param request: for conditions; only a bucket with a policy needs it
 
     Raise TagsNotRead when the policy asks for tags that the request has not read yet.
     """
     owns = requester is not None and bucket.owner in requester.ids
-    inside = owns or (requester is not None and requester.role == ADMIN)
+    rules = requester is not None and requester.role == ADMIN
+    inside, allowed = owns or rules, False
     if bucket.policy is not None:
         found = _by_policy(requester, action, bucket, key, request, inside)
         if isinstance(found, Denial):
             return found
-        if found and _is_bucket_owners(action, bucket, target):
-            return None if inside or action not in actions.OF_POLICY else Denial.NOT_OWNER
-    if inside and (not owns or bucket.ownership == ENFORCED or _beyond_acls(action)):
+        allowed = found and _is_bucket_owners(action, bucket, target)
+    if target is MISSING and action not in _BUCKETS_SIDE:
+        return decide(requester, "s3:ListBucket", bucket, request=request)
+    if allowed and action in actions.OF_POLICY and not inside:
+        return Denial.NOT_OWNER
+    if rules or (owns and (bucket.ownership == ENFORCED or _beyond_acls(action))):
         return None
-    return None if _by_acl(requester, action, bucket, target) else Denial.NOT_GRANTED
+    allowed = allowed or _by_acl(requester, action, bucket, target)
+    return None if allowed else Denial.NOT_GRANTED
 
 
 def _by_policy(
@@ -160,8 +166,6 @@ def _by_object(
     permission = actions.BY_OBJECT_ACL.get(action)
     if target is None or (permission is None and action not in actions.OF_OBJECT_OWNER):
         return False
-    if target is MISSING:  # who may list learns that nothing is there, others do not
-        return _granted(requester, actions.READ, bucket.acl, bucket.owner, bucket.block)
     owner = target.owner or bucket.owner
     if permission is None:
         return _is(requester, owner)

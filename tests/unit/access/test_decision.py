@@ -243,7 +243,23 @@ def test_who_may_list_learns_that_an_object_is_missing():
     assert asked(BOB, "s3:GetObject", listed, MISSING) is None
     assert asked(BOB, "s3:GetObject", hidden, MISSING) is Denial.NOT_GRANTED
     assert asked(BOB, "s3:GetObject", listed, None) is Denial.NOT_GRANTED  # nobody has looked
-    assert asked(BOB, "s3:PutObjectRetention", listed, MISSING) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:DeleteObject", listed, MISSING) is Denial.NOT_GRANTED
+    whole = "arn:aws:s3:::pail"
+    reader = bucket(policy=compiled({"Action": "s3:GetObject"}))
+    lister = bucket(policy=compiled({"Action": "s3:ListBucket", "Resource": whole}))
+    assert asked(BOB, "s3:GetObject", reader) is None
+    assert asked(BOB, "s3:GetObject", reader, MISSING) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", lister) is Denial.NOT_GRANTED
+    assert asked(BOB, "s3:GetObject", lister, MISSING) is None
+    deny = {"Action": "s3:GetObject", "Effect": "Deny"}
+    denied = bucket(policy=compiled(deny, {"Action": "s3:ListBucket", "Resource": whole}))
+    assert asked(BOB, "s3:GetObject", denied, MISSING) is Denial.BY_POLICY
+
+
+def test_an_administrator_s_own_bucket_is_no_less_his():
+    facts = bucket(owner="boss", ownership=WRITER, acl=Acl("boss"))
+    assert asked(ADMIN, "s3:ListBucket", facts) is None
+    assert asked(ADMIN, "s3:GetObject", facts, ObjectFacts("eve", Acl("eve"))) is None
 
 
 def test_an_upload_is_its_initiators_too():

@@ -215,6 +215,8 @@ def test_a_document_without_grants_takes_all_away():
         (b"<!DOCTYPE x []><AccessControlPolicy/>", "MalformedACLError"),
         (b"<Other/>", "MalformedACLError"),
         (document(owner=""), "MalformedACLError"),
+        (document().replace(b"AccessControlList", b"List"), "MalformedACLError"),
+        (document().replace(b"<AccessControlList></AccessControlList>", b""), "MalformedACLError"),
         (document(owner="<Owner/>"), "MalformedACLError"),
         (document(owner="<Owner><ID/></Owner>"), "MalformedACLError"),
         (document(owner="<Owner><ID>owner</ID></Owner>" * 2), "MalformedACLError"),
