@@ -11,7 +11,7 @@ import re
 
 from s3filters.backends.fs import slowly
 from s3filters.backends.fs.intake import Buffers, absorb
-from s3filters.backends.fs.parts import Part
+from s3filters.backends.fs.parts import Part, no_version
 from s3filters.backends.fs.slowly import patiently
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, multipart, rules, xml
@@ -43,6 +43,7 @@ class Uploading(Part):
         Raise what the body's proofs raise, NoSuchUpload, InvalidRequest for a checksum of another
         algorithm than the upload's, SlowDown; the part that was there is still there then.
         """
+        no_version(call)
         self.expect_owner(call)
         body = call.body
         assert body is not None and body.length is not None
@@ -106,6 +107,7 @@ class Uploading(Part):
         """
         source = call.copy_source
         assert source is not None
+        no_version(call)
         self.expect_owner(call)
         if source.version_id not in (None, "null"):
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
