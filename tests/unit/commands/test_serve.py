@@ -194,3 +194,44 @@ def test_flags_of_our_server_are_refused_for_another_one(served, tmp_path, capsy
     path.write_text(FOREIGN)
     assert main.main(["serve", "--conf", str(path), "--workers", "2"]) == 2
     assert "--workers is for our own server" in capsys.readouterr().err
+
+
+def test_an_account_file_in_a_bucket_is_refused(served, tmp_path, capsys):
+    (tmp_path / "data" / "bucket").mkdir(parents=True)
+    assert main.main(["serve", "--accounts", "data/bucket/users.json"]) == 2
+    assert "accounts " in capsys.readouterr().err
+    assert not served
+    assert not (tmp_path / "credentials.jsonl").exists()
+
+
+def test_an_account_file_that_cannot_be_used_stops_the_start_before_keys_are_made(
+    served, tmp_path, capsys
+):
+    (tmp_path / "accounts.json").write_text("{")
+    assert main.main(["serve"]) == 2
+    assert capsys.readouterr().err.startswith("s3filters: accounts ./accounts.json: not JSON")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accounts.json"]
+
+
+def test_no_pair_is_made_in_place_of_those_that_were_taken_away(served, tmp_path, capsys):
+    assert main.main(["serve"]) == 0
+    path = tmp_path / "credentials.jsonl"
+    path.write_text(path.read_text().replace("true", "false"))
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert main.main(["serve"]) == 0
+    assert "No key of ./credentials.jsonl may sign" in capsys.readouterr().out
+    assert path.read_bytes() == before
+
+
+def test_the_line_to_try_has_a_key_of_an_admin(served, tmp_path, capsys):
+    users = {
+        name: {"access": name, "secret": "s", "role": role}
+        for name, role in (("someuser", "user"), ("someadmin", "admin"))
+    }
+    (tmp_path / "users.json").write_text(json.dumps({"accessAccounts": users}))
+    assert main.main(["serve", "--accounts", "users.json"]) == 0
+    out = capsys.readouterr().out
+    assert "AWS_ACCESS_KEY_ID=someadmin " in out
+    assert f"SECRET is in {tmp_path}/users.json" in out
+    assert not (tmp_path / "credentials.jsonl").exists()
