@@ -3,9 +3,13 @@
 import hashlib
 import random
 import re
+import threading
+import time
 
 import pytest
 
+from s3filters.backends.fs import slowly
+from s3filters.store import Store, locks, uploads
 from tests.functional.asking import body_of, document, fields, refusal
 from tests.functional.parts import (
     FULL,
@@ -357,3 +361,67 @@ def test_the_owner_that_is_expected_is_asked_for(s3, box):
         lambda: s3.list_multipart_uploads(Bucket="box", **wrong),
     ):
         assert refusal(call) == (403, "AccessDenied")
+
+
+def test_a_version_id_of_a_part_is_refused(s3, box, ask):
+    upload = Uploader(s3)
+    answer = ask("PUT", f"/box/key?partNumber=1&uploadId={upload.id}&versionId=null", b"x")
+    assert (answer.status, fields(answer)["Code"]) == (400, "InvalidArgument")
+
+
+# --- together with others ------------------------------------------------------------------------
+
+
+def test_parts_of_one_upload_may_come_to_several_gateways(
+    s3, box, one_client, settings, tmp_path, app
+):
+    _, apps = one_client
+    upload = Uploader(s3)
+    data = [FULL, OTHER, b"end"]
+    for number, part in enumerate(data, 1):
+        apps.append(placing_app(tmp_path, settings, PLACEMENTS[number % 2]))
+        upload.put(number, part)
+    apps.append(app)
+    assert upload.complete()["ETag"] == etag_of(*data)
+    apps.append(placing_app(tmp_path, settings, "files"))
+    assert upload.complete()["ETag"] == etag_of(*data)
+    assert body_of(s3, "key") == b"".join(data)
+
+
+@pytest.fixture
+def held(root):
+    """Holds an upload as another gateway that is completing it."""
+    store = Store(str(root))
+    yield lambda upload: locks.hold_upload(
+        store.root, uploads.path_of("box", upload.name["Key"], upload.id)
+    )
+    store.close()
+
+
+@pytest.mark.parametrize("data", [b"small", FULL], ids=["small", "large"])
+def test_what_an_upload_that_is_held_refuses_may_be_tried_again(s3, box, held, monkeypatch, data):
+    monkeypatch.setattr(slowly, "PATIENCE_S", 0.1)
+    upload = Uploader(s3)
+    upload.put(1, b"before")
+    with held(upload):
+        busy = (503, "SlowDown")
+        assert refusal(upload.put, number=1, data=data) == busy
+        assert refusal(upload.abort) == busy
+        assert upload.stored() == [(1, 6)]
+    upload.put(1, data)
+    upload.abort()
+
+
+@pytest.mark.parametrize("verb", ["put", "abort", "complete"])
+def test_an_upload_that_is_held_for_a_moment_is_waited_for(s3, box, held, verb):
+    upload = Uploader(s3)
+    upload.put(1, b"part")
+    args = {"number": 2, "data": b"x"} if verb == "put" else {}
+    lock = held(upload)
+    lock.__enter__()
+    release = threading.Timer(0.15, lock.__exit__)
+    release.start()
+    began = time.monotonic()
+    getattr(upload, verb)(**args)
+    assert time.monotonic() - began > 0.1
+    release.join()

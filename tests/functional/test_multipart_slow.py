@@ -3,6 +3,7 @@
 import time
 from contextlib import closing, contextmanager
 from http.client import HTTPResponse
+from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
 
 import boto3
@@ -10,8 +11,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from s3filters.backends.fs import slowly
+from s3filters.store import Store
 from tests import daemon
 from tests.functional.parts import Uploader
+from tests.functional.sluggish import complete
+from tests.functional.test_servers import wsgiref_server
 from tests.raw import RawConnection
 
 SLUGGISH_S = 0.8
@@ -163,3 +168,26 @@ def test_the_access_log_has_one_line_for_it(sluggish):
 def completions(running, path):
     lines = running.access_log.read_text().splitlines()
     return [line for line in lines if path in line and "CompleteMultipartUpload" in line]
+
+
+def test_a_server_with_a_thread_for_each_request_is_not_silent_either(
+    tmp_path, settings, make_app, monkeypatch
+):
+    monkeypatch.setattr(slowly, "QUICK_S", 0.1)
+    monkeypatch.setattr(slowly, "BLANK_S", 0.1)
+    monkeypatch.setenv("SLUGGISH_S", str(SLUGGISH_S))
+    monkeypatch.setattr(Store, "complete", complete)
+    port = daemon.free_port()
+    with wsgiref_server(tmp_path, settings, make_app(), port):
+        running = SimpleNamespace(port=port)
+        s3 = client_of(SimpleNamespace(url=f"http://127.0.0.1:{port}"))
+        s3.create_bucket(Bucket="box")
+        upload, body = begun(s3, "key")
+        began = time.monotonic()
+        with asked(running, upload, body) as (_, response):
+            assert time.monotonic() - began < SLUGGISH_S
+            whole = b"".join(piece for _, piece in pieces(response))
+        assert time.monotonic() - began >= SLUGGISH_S
+        assert fromstring(whole).tag.endswith("CompleteMultipartUploadResult")
+        assert whole.count(b" ") > 3
+        s3.close()

@@ -69,7 +69,7 @@ class Uploading(Part):
                 draft.discard()
                 raise
 
-        return self.change(put)
+        return self.offload.run(put)  # type: ignore[no-any-return]
 
     def _put_part_stream(self, call: Call, body: Body, size: int) -> PartRecord:
         upload, draft = self.offload.run(self._begin_part, call, size)
