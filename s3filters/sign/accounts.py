@@ -18,6 +18,7 @@ MOST_SECONDS = 253_402_300_799  # the end of the year 9999, in seconds since 197
 _MOST_ID = 2**32 - 2  # what a uid or gid can be: the number above it means "leave it" to chown(2)
 _MOST_PROJECT = 2**64 - 1
 _MOST_TEXT = 128  # characters of an id or a name
+_NOBODY = "65a011a29cdf8ec533ec3d1ccaae921c"  # AWS's id of who has not signed
 _NEVER_IN_ID = frozenset(' "*?,/')  # words of policies, of grant headers and of credential scopes
 
 
@@ -45,6 +46,8 @@ class Account:
     def __post_init__(self) -> None:
         if not _is_text(self.id) or not _NEVER_IN_ID.isdisjoint(self.id):
             raise AccountError("id is not 1 to 128 characters without blank, quote, *, ?, / or ,")
+        if self.id == _NOBODY:
+            raise AccountError("id is that of anonymous requests")
         if not _is_text(self.display_name):
             raise AccountError("display_name is not 1 to 128 printable characters")
         if self.role not in ROLES:

@@ -92,6 +92,7 @@ class Credentials:
             for c in from_environment(environment).values()
         }
         self._known: dict[str, Credential] = {}
+        self._holders: dict[str, Identity] = {}
         self._keys: _Watched[list[Entry]] = _Watched(path, keyfile.read, [])
         self._accounts = _Watched(accounts, accountfile.read, Contents({}), keeps=True)
         self._next_look = 0.0  # monotonic seconds
@@ -117,6 +118,17 @@ class Credentials:
         if credential is not None and credential.expires_at is not None:
             return credential if time.time() < credential.expires_at else None
         return credential
+
+    def holder(self, name: str) -> Identity | None:
+        """Return whom a canonical id means, or an access key, None when nobody.
+
+        ``access_key`` of what is returned is empty where an account is meant. A key that may not
+        sign means somebody all the same: what he owns stays his.
+        """
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._look(now)
+        return self._holders.get(name)
 
     def _look(self, now: float) -> None:
         self._next_look = now + _EVERY  # first, so that others who ask meanwhile do not look too
@@ -151,6 +163,11 @@ class Credentials:
             else:
                 known[key] = Credential(key, entry.secret_key, account, entry.expires_at)
         self._known = known
+        self._holders = {
+            **{e.access_key: own(e.access_key) for e in self._keys.value if e.account is None},
+            **{key: credential.identity for key, credential in known.items()},
+            **{name: account.identity("") for name, account in contents.accounts.items()},
+        }
 
 
 class _Watched(Generic[T]):

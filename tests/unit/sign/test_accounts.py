@@ -43,6 +43,7 @@ def test_new_ids_have_the_form_of_aws_and_differ():
         {"id": "a" * 129},
         {"id": None},
         {"id": "\ud800"},
+        {"id": "65a011a29cdf8ec533ec3d1ccaae921c"},  # whoever has not signed
         {"display_name": ""},
         {"display_name": "  "},
         {"display_name": "a\x1b[2J"},

@@ -319,3 +319,16 @@ def test_a_key_of_ours_may_belong_to_one_of_versitys_users(path, tmp_path):
     users.write_text(json.dumps({"accessAccounts": {"V": fields}}))
     path.write_text(line("A", account="V"))
     assert Credentials(str(path), {}, None, str(users)).find("A").identity.role == "userplus"
+
+
+def test_an_id_or_a_key_says_whom_it_means_even_when_he_may_not_sign(path, accounts, clock):
+    path.write_text(line("A", enabled=False) + line("B", account="alice"))
+    known = Credentials(str(path), {}, accounts=accounts(account("alice"), account("keyless")))
+    assert known.holder("A") == Identity("A", "A", role="admin")
+    assert known.holder("B") == Identity("B", "alice", "ALICE", "user")
+    assert known.holder("alice") == Identity("", "alice", "ALICE", "user")
+    assert known.holder("keyless").display_name == "KEYLESS"
+    assert known.holder("ALICE") is None
+    accounts(account("alice", display_name="alicia"))
+    clock.now += 1
+    assert known.holder("alice").display_name == "alicia"
