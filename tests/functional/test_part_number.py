@@ -75,6 +75,14 @@ def test_a_part_whose_checksum_is_not_stored_has_none(s3, box):
     assert "ChecksumSHA256" not in answer
 
 
+def test_a_copy_keeps_the_checksums_of_its_parts(s3, box):
+    upload(s3, "SHA256", "COMPOSITE", FULL, LAST)
+    s3.copy_object(Bucket="box", Key="copy", CopySource="box/key")
+    answer = s3.get_object(**CHECKED | {"Key": "copy"}, PartNumber=2)
+    assert answer["ChecksumSHA256"] == digest("SHA256", LAST)
+    assert answer["Body"].read() == LAST
+
+
 def without_boundaries(box, count):
     """An object of parts that say nowhere where they end."""
     (box / "key").write_bytes(b"onetwothree")

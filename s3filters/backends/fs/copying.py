@@ -139,6 +139,7 @@ def _attributes(call: Call, opened: Opened) -> Attributes:
         checksums=checksums,
         storage_class=given.storage_class,
         parts=record.parts if keep else (),
+        part_checksums=record.part_checksums if keep else (),
         tags=given.tags if call.params.get("TaggingDirective") == "REPLACE" else opened.tags(),
     )
 

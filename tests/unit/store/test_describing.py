@@ -1,6 +1,5 @@
 """Attributes on their way to the disk: Versity's form exactly, and what does not fit."""
 
-import errno
 import os
 
 import pytest
@@ -8,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3filters.store import describing, metadata
-from s3filters.store.errors import InsufficientStorage, MetadataTooLarge
 from s3filters.store.metadata import Attributes, Checksums
 from tests.unit.store.conftest import attributes
 from tests.unit.store.files import raw, read, store
@@ -85,35 +83,6 @@ def test_an_ordinary_put_sets_its_attributes_and_asks_for_nothing(path, monkeypa
         monkeypatch.setattr(os, name, lambda *_, name=name: asked.append(name))
     assert store(path, attributes()) is None
     assert asked == []
-
-
-def test_metadata_that_the_inode_cannot_hold_is_too_large_and_no_full_disk(path):
-    with pytest.raises(MetadataTooLarge):
-        store(path, attributes(headers={"content-type": "x" * 70_000}))
-
-
-@pytest.mark.parametrize(
-    ("number", "free", "expected"),
-    [
-        (errno.E2BIG, 0, MetadataTooLarge),
-        (errno.ERANGE, 0, MetadataTooLarge),
-        (errno.ENOSPC, 10_000, MetadataTooLarge),
-        (errno.ENOSPC, 0, InsufficientStorage),
-        (errno.EIO, 0, OSError),
-    ],
-)
-def test_free_blocks_tell_a_full_disk_from_a_full_inode(path, monkeypatch, number, free, expected):
-    def refuse(*_):
-        raise OSError(number, "no")
-
-    class Free:
-        f_bavail = free
-        f_favail = f_files = 100_000
-
-    monkeypatch.setattr(os, "setxattr", refuse)
-    monkeypatch.setattr(os, "fstatvfs", lambda fd: Free)
-    with pytest.raises(expected):
-        store(path, attributes())
 
 
 @given(st.dictionaries(TEXT, TEXT, max_size=5), TEXT)

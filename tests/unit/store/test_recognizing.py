@@ -1,6 +1,5 @@
 """What a file is: what others left out or broke, and files edited behind us."""
 
-import errno
 import os
 
 import pytest
@@ -120,27 +119,6 @@ def test_a_deleted_version_and_a_fifo_are_no_objects(tmp_path, path):
     assert read(path) is None
     os.mkfifo(tmp_path / "fifo")
     assert read(tmp_path / "fifo") is None
-
-
-def test_a_file_system_without_attributes_has_foreign_files(path, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError(errno.ENOTSUP, "no")
-
-    monkeypatch.setattr(os, "listxattr", refuse)
-    assert read(path).etag.endswith("-0")
-
-
-def test_an_attribute_removed_while_it_is_read_is_not_there(path, monkeypatch):
-    store(path, attributes())
-    real = os.getxattr
-
-    def gone(target, name, **options):
-        if name == "user.metadata":
-            raise OSError(errno.ENODATA, "gone")
-        return real(target, name, **options)
-
-    monkeypatch.setattr(os, "getxattr", gone)
-    assert read(path).user == {}
 
 
 def test_records_share_what_they_have_in_common(tmp_path):
