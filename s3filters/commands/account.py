@@ -111,7 +111,7 @@ def add(arguments: argparse.Namespace) -> int:
             created_at=int(time.time()),
             **_values(arguments),
         )
-        with accountfile.edited(where.accounts) as accounts:
+        with places.editing(where) as accounts:
             _refuse_taken(accounts.values(), account)
             accounts[account.id] = account
         holders.bind(where, account.id)
@@ -183,7 +183,7 @@ def change(arguments: argparse.Namespace) -> int:
         raise CommandError("say what to change; see: s3filters account set --help")
     with places.refusals(where):
         entries = keyfile.read(where.credentials)
-        with accountfile.edited(where.accounts) as accounts:
+        with places.editing(where) as accounts:
             old = holders.account_of_key(accounts, entries, arguments.account)
             old = old or named(accounts, arguments.account)
             account = dataclasses.replace(old, **changes)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from s3filters.commands import places
 from s3filters.commands.moments import shown
 from s3filters.commands.places import Places
 from s3filters.sign import accountfile, keyfile
@@ -78,7 +79,7 @@ def stored(where: Places, access_key: str) -> str:
     """
     entry = keyfile.find(keyfile.read(where.credentials), access_key)
     if entry.owner not in accountfile.read(where.accounts).accounts and entry.account is None:
-        with accountfile.edited(where.accounts) as accounts:
+        with places.editing(where) as accounts:
             accounts.setdefault(access_key, own(entry))
     return entry.owner
 

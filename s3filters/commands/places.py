@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
-from s3filters.sign import accountfile
+from s3filters.sign import accountfile, replacing
 from s3filters.sign.accountfile import NotAccounts, ReadOnly
-from s3filters.sign.accounts import AccountError
+from s3filters.sign.accounts import Account, AccountError
 from s3filters.sign.keyfile import KeyFileError, NotCredentials
 
 
@@ -50,6 +51,21 @@ def of_configuration(configuration: Configuration) -> Places:
     return Places(
         credentials, accountfile.beside(credentials, str(configuration.value("accounts")))
     )
+
+
+@contextmanager
+def editing(where: Places) -> Iterator[dict[str, Account]]:
+    """Yield the accounts to be changed, as ``accountfile.edited`` does; make the file when absent.
+
+    What root makes is given to the owner of the credentials file: else no daemon could read it.
+    """
+    absent = not os.path.exists(replacing.real(where.accounts))
+    with accountfile.edited(where.accounts) as accounts:
+        credentials = replacing.real(where.credentials)
+        if absent and os.geteuid() == 0 and os.path.exists(credentials):
+            owner = os.stat(credentials)
+            os.chown(replacing.real(where.accounts), owner.st_uid, owner.st_gid)
+        yield accounts
 
 
 @contextmanager

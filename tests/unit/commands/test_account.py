@@ -210,6 +210,20 @@ def test_the_files_are_those_of_the_ini(folder, capsys):
     assert sorted(os.listdir(folder)) == ["a", "k", "my.ini"]
 
 
+@pytest.mark.parametrize("user", [0, 1000])
+def test_only_root_gives_a_new_account_file_to_the_owner_of_the_keys(
+    run, folder, key, monkeypatch, user
+):
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "chown", lambda *what: given.append(what))
+    run("add", "alice")
+    run("add", "bob")
+    owner = (folder / "keys").stat()
+    wanted = [(str(folder / "accounts.json"), owner.st_uid, owner.st_gid)]
+    assert given == ([] if user else wanted)
+
+
 @pytest.mark.parametrize("action", ["add", "list", "show", "set", "delete"])
 def test_every_action_has_its_help(action, capsys):
     with pytest.raises(SystemExit) as caught:
