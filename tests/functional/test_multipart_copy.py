@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from s3filters.store.objects import Opened
 from tests.functional.asking import body_of, document, edit, fields, refusal
 from tests.functional.parts import (
     FULL,
@@ -216,3 +217,10 @@ def test_the_owner_of_the_source_is_asked_for(s3, source):
     upload = Uploader(s3)
     wrong = {"ExpectedSourceBucketOwner": "somebody"}
     assert refusal(upload.copy, number=1, source=source, **wrong) == (403, "AccessDenied")
+
+
+def test_a_source_that_changes_while_it_is_copied_is_no_part(s3, source, monkeypatch):
+    upload = Uploader(s3)
+    monkeypatch.setattr(Opened, "is_unchanged", lambda self: False)
+    assert refusal(upload.copy, number=1, source=source) == (409, "OperationAborted")
+    assert upload.stored() == []

@@ -127,3 +127,12 @@ def test_an_unknown_upload_of_a_finished_object_is_told(s3):
     for upload_id in (OPEN, "11111111-1111-4111-8111-111111111111"):
         found = refusal(s3.complete_multipart_upload, UploadId=upload_id, **args)
         assert found == (404, "NoSuchUpload")
+
+
+def test_a_part_whose_checksum_nobody_knows_is_no_obstacle(s3, root):
+    (part,) = Path(root, "plain", ".sgwtmp", "multipart").glob(f"*/{OPEN}/1")
+    os.removexattr(part, "user.part-crc64nvme")
+    answer = s3.complete_multipart_upload(**NAME, MultipartUpload=listed(s3))
+    assert not [name for name in answer if name.startswith("Checksum")]
+    head = s3.head_object(Bucket="plain", Key="mp/unfinished", ChecksumMode="ENABLED")
+    assert not [name for name in head if name.startswith("Checksum")]

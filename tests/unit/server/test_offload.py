@@ -169,3 +169,13 @@ def test_in_a_real_thread_sleeping_and_waiting_just_block(pool):
         return pool.start_slow(len, "ab").done(0) and time.monotonic() - began >= 0.02
 
     assert pool.run(work)
+
+
+def test_what_fails_at_once_in_a_real_thread_fails_where_it_is_waited_for(pool):
+    def work():
+        handle = pool.start(exit)
+        with pytest.raises(SystemExit):
+            handle.wait()
+        return True
+
+    assert pool.run(work)
