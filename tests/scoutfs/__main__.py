@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ def main() -> int:
     """Mount, wait for the end, unmount."""
     options = _parser().parse_args()
     os.umask(0)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for each inode in use
     sys.setswitchinterval(_SWITCH_S)
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     if options.commits:

@@ -12,7 +12,8 @@ import json
 import os
 import stat
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from tests.scoutfs.blocks import LAST, SHIFT, BlockSet, Range, count_of
 from tests.scoutfs.device import check, libc
@@ -42,7 +43,6 @@ class Inode:
         self.retained = False
         self.unsaved = False
         self._sequence = sequence
-        self._writable: int | None = None
         with suppress(OSError):
             self._load(json.loads(os.getxattr(self.path, KEPT)))
 
@@ -79,37 +79,36 @@ class Inode:
         """How many blocks are here."""
         return sum(end - begin for begin, end in self.extents(0, LAST)) if self.is_file else 0
 
-    def writable(self) -> int:
-        """A descriptor for the double's own work."""
-        if self._writable is None:
-            self._writable = os.open(self.path, os.O_RDWR)
-        return self._writable
-
-    def close(self) -> None:
-        """Let go of the file beneath."""
-        os.close(self.fd)
-        if self._writable is not None:
-            os.close(self._writable)
+    @contextmanager
+    def beneath(self) -> Iterator[int]:
+        """Open the file beneath for the double's own work."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def extents(self, begin: int, end: int) -> list[Range]:
         """Ranges of blocks that hold data, within a range."""
-        fd, at, found = self.writable(), begin << SHIFT, []
+        at, found = begin << SHIFT, []
         until = min(end, count_of(self.size)) << SHIFT
-        while at < until:
-            try:
-                data = os.lseek(fd, at, os.SEEK_DATA)
-            except OSError:  # ENXIO: none behind
-                break
-            at = os.lseek(fd, data, os.SEEK_HOLE)
-            low, high = max(data >> SHIFT, begin), min(count_of(at), end)
-            if low < high:
-                found.append((low, high))
+        with self.beneath() as fd:
+            while at < until:
+                try:
+                    data = os.lseek(fd, at, os.SEEK_DATA)
+                except OSError:  # ENXIO: none behind
+                    break
+                at = os.lseek(fd, data, os.SEEK_HOLE)
+                low, high = max(data >> SHIFT, begin), min(count_of(at), end)
+                if low < high:
+                    found.append((low, high))
         return found
 
     def punch(self, begin: int, end: int) -> None:
         """Make a hole of blocks."""
         at, length = begin << SHIFT, (end - begin) << SHIFT
-        check(libc.fallocate(self.writable(), _PUNCH_HOLE_KEEP_SIZE, at, length))
+        with self.beneath() as fd:
+            check(libc.fallocate(fd, _PUNCH_HOLE_KEEP_SIZE, at, length))
 
     def first_offline(self) -> int | None:
         """The first block that is offline."""
@@ -177,4 +176,4 @@ class Inodes:
             if inode.lookups <= 0:
                 del self._by_node[node]
                 inode.save()
-                inode.close()
+                os.close(inode.fd)

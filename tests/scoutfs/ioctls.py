@@ -240,8 +240,8 @@ class Ioctls:
         with inode.lock:
             if data_version != inode.data_version:
                 raise error(errno.ESTALE)
-            with _times_kept(inode):
-                count = os.pwrite(inode.writable(), data, offset)
+            with _times_kept(inode), inode.beneath() as fd:
+                count = os.pwrite(fd, data, offset)
             inode.offline.remove(offset >> SHIFT, count_of(end))
             inode.meta_changed()
             inode.save()
@@ -367,7 +367,7 @@ def _become(inode: Inode, data_version: int | None, size: int, *, offline: bool)
     if offline and not size:
         raise error(errno.EINVAL)
     if size:
-        os.truncate(inode.writable(), size)
+        os.truncate(inode.path, size)
     inode.data_version = data_version or 0
     if offline:
         inode.offline.add(0, count_of(size))
@@ -375,13 +375,13 @@ def _become(inode: Inode, data_version: int | None, size: int, *, offline: bool)
 
 def _transfer(source: Inode, offset: int, count: int, target: Inode, at: int) -> None:
     """Give data beneath to another file: shared blocks where that works, else a copy."""
-    given, taken = source.writable(), target.writable()
-    try:
-        fcntl.ioctl(taken, _FICLONERANGE, struct.pack("<qQQQ", given, offset, count, at))
-    except OSError:
-        while count:
-            done = os.copy_file_range(given, taken, count, offset, at)
-            offset, at, count = offset + done, at + done, count - done
+    with source.beneath() as given, target.beneath() as taken:
+        try:
+            fcntl.ioctl(taken, _FICLONERANGE, struct.pack("<qQQQ", given, offset, count, at))
+        except OSError:
+            while count:
+                done = os.copy_file_range(given, taken, count, offset, at)
+                offset, at, count = offset + done, at + done, count - done
 
 
 def _pieces(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -65,7 +65,8 @@ class Names:
         """
         inode, found = self._inodes.known(fd)
         if parent is not None and request is not None:
-            os.chown(inode.path, request.uid, request.gid)
+            inherited = os.stat(parent.path).st_mode & stat.S_ISGID  # the group is right already
+            os.chown(inode.path, request.uid, -1 if inherited else request.gid)
             inode.project = parent.project
             inode.data_version = 0
             inode.save()
@@ -132,7 +133,7 @@ class Names:
             if block is not None:
                 self._double.waiting.add(request, inode, block, waiting.CHANGE_SIZE, self.change)
                 return False
-            os.truncate(inode.writable(), size)
+            os.truncate(inode.path, size)
             inode.offline.remove(count_of(size), LAST)
             inode.data_changed()
             inode.save()

@@ -9,13 +9,13 @@ from enum import IntEnum
 
 IN_HEADER = struct.Struct("<IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, extra, pad
 OUT_HEADER = struct.Struct("<IiQ")  # length, -errno, unique
-ATTRIBUTES = struct.Struct("<6Q10I")
+ATTRIBUTES = struct.Struct("<3Q3q10I")
 ENTRY = struct.Struct("<4Q2I")  # node, generation, entry valid s, attributes valid s, and the ns
 ATTRIBUTES_VALID = struct.Struct("<QII")
 OPENED = struct.Struct("<QII")  # handle, flags, pad
 INIT_IN = struct.Struct("<4I")  # major, minor, readahead, flags
 INIT_OUT = struct.Struct("<4I2H2I2HI7I")
-SETATTR = struct.Struct("<II6Q8I")
+SETATTR = struct.Struct("<II3Q3q8I")
 READ_OR_WRITE = struct.Struct("<QQI")  # handle, offset, size
 WRITE_IN_SIZE = 40
 DIRENT = struct.Struct("<QQII")

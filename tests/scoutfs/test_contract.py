@@ -180,6 +180,14 @@ def test_files_and_directories_can_be_synced(file, at):
     os.fsync(at)
 
 
+@pytest.mark.parametrize("seconds", [-(10**9), 0, 10**10])
+def test_times_before_1970_and_long_after_are_kept(folder, seconds):
+    (folder / "file").touch()
+    os.utime(folder / "file", ns=(seconds * 10**9 + 5, seconds * 10**9 + 7))
+    os.rename(folder / "file", folder / "again")
+    assert os.stat(folder / "again").st_mtime_ns == seconds * 10**9 + 7
+
+
 # Extended attributes -----------------------------------------------------------------------------
 
 
