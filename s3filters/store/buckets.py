@@ -19,9 +19,21 @@ import json
 import os
 import stat
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from s3filters.store import errors, filesystem, gojson, locks, parents, paths, promises, sweep
+from s3filters.store import (
+    errors,
+    filesystem,
+    gojson,
+    locks,
+    parents,
+    paths,
+    promises,
+    settings,
+    sweep,
+    xattrs,
+)
 from s3filters.store import hidden as hidden_directory
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.known import is_proof
@@ -31,6 +43,7 @@ CREATED = "user.s3filters.created"  # ns since the epoch; a directory's mtime mo
 BUSY_S = 60.0  # a file on its way is taken for somebody's for this long when its bucket is deleted
 _ATTEMPTS = 8
 _MOST_KNOWN = 10_000
+_MOST_BYTES = 1 << 26  # of the settings of all that are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +51,17 @@ class BucketRecord:
     """A bucket; ``owner`` is an access key, empty when nobody is named.
 
     ``versioning`` is what another gateway set: Enabled, Suspended, or empty for never.
+    ``settings`` are what it is configured with, raw, under the names of ``settings.ATTRIBUTES``.
     """
 
     name: str
     created_ns: int
     owner: str
     versioning: str = ""
+    settings: Mapping[str, bytes] = field(default_factory=dict)
+
+
+Change = Callable[[BucketRecord], settings.Changes]
 
 
 class Buckets:
@@ -52,6 +70,7 @@ class Buckets:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._known: dict[str, tuple[tuple[int, int, int], BucketRecord]] = {}
+        self._bytes = 0
 
     def get(self, name: str) -> BucketRecord:
         """Return a bucket. Raise NoSuchBucket, StoreError."""
@@ -71,18 +90,20 @@ class Buckets:
         record = self._read(name)
         provable = self._tree.local and is_proof(found.st_ctime_ns, began_ns)
         if provable and stat.S_ISDIR(found.st_mode):
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[name] = (proof, record)
+            self._keep(name, proof, record)
         return record
+
+    def _keep(self, name: str, proof: tuple[int, int, int], record: BucketRecord) -> None:
+        self._bytes += sum(map(len, record.settings.values()))
+        if len(self._known) >= _MOST_KNOWN or self._bytes > _MOST_BYTES:
+            self._known.clear()
+            self._bytes = 0
+        self._known[name] = (proof, record)
 
     def _read(self, name: str) -> BucketRecord:
         fd = self._tree.open_bucket(name)
         try:
-            created = _attribute(fd, CREATED)
-            created_ns = int(created) if created.isdigit() else os.fstat(fd).st_mtime_ns
-            versioning = promises.STATES.get(_attribute(fd, promises.VERSIONING), "")
-            return BucketRecord(name, created_ns, _owner(_attribute(fd, "user.acl")), versioning)
+            return _record(fd, name)
         except OSError as error:
             raise errors.from_os(error, name) from error
         finally:
@@ -116,13 +137,12 @@ class Buckets:
             os.close(fd)
 
 
-def _attribute(fd: int, name: str) -> bytes:
-    try:
-        return os.getxattr(fd, name)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return b""
-        raise
+def _record(fd: int, name: str) -> BucketRecord:
+    raw, found = settings.read(fd)
+    created = raw.get(CREATED, b"")
+    created_ns = int(created) if created.isdigit() else os.fstat(fd).st_mtime_ns
+    versioning = promises.STATES.get(raw.get(promises.VERSIONING, b""), "")
+    return BucketRecord(name, created_ns, _owner(found.get("acl", b"")), versioning, found)
 
 
 def _owner(acl: bytes) -> str:
@@ -136,8 +156,10 @@ def _owner(acl: bytes) -> str:
 # Making ------------------------------------------------------------------------------------------
 
 
-def create(tree: Tree, name: str, owner: str) -> None:
+def create(tree: Tree, name: str, owner: str, given: Mapping[str, bytes] | None = None) -> None:
     """Make a bucket. Raise BucketAlreadyExists, NoSuchBucket for a name that cannot be one.
+
+    :param given: settings; without them the owner alone has a grant, and owns all that is in it
 
     With durability ``full`` the bucket stays when the power goes, also one that is there already.
     """
@@ -147,7 +169,7 @@ def create(tree: Tree, name: str, owner: str) -> None:
     try:
         os.mkdir(hidden, hidden_directory.MODE, dir_fd=root)
         try:
-            _describe(tree, hidden, owner)
+            _describe(tree, hidden, owner, given or {})
             _appear(root, hidden, name)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -162,13 +184,14 @@ def create(tree: Tree, name: str, owner: str) -> None:
         raise errors.from_os(error, name) from error
 
 
-def _describe(tree: Tree, hidden: str, owner: str) -> None:
+def _describe(tree: Tree, hidden: str, owner: str, given: Mapping[str, bytes]) -> None:
     grant = {"Permission": "FULL_CONTROL", "Access": owner, "Type": "CanonicalUser"}
+    acl = gojson.encode({"Owner": owner, "Grantees": [grant]})
+    values = {"acl": acl, "ownership": b"BucketOwnerEnforced", **given}
+    wanted = [(settings.ATTRIBUTES[setting], value) for setting, value in values.items()]
     fd = os.open(hidden, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=tree.root.fd)
     try:
-        os.setxattr(fd, "user.acl", gojson.encode({"Owner": owner, "Grantees": [grant]}))
-        os.setxattr(fd, "user.ownership", b"BucketOwnerEnforced")
-        os.setxattr(fd, CREATED, b"%d" % time.time_ns())
+        xattrs.write(fd, [*wanted, (CREATED, b"%d" % time.time_ns())])
         if tree.durability == "full":
             os.fsync(fd)
     finally:
@@ -186,6 +209,30 @@ def _appear(root: int, hidden: str, name: str) -> None:
         os.rename(hidden, name, src_dir_fd=root, dst_dir_fd=root)
 
 
+# Changing ----------------------------------------------------------------------------------------
+
+
+def configure(tree: Tree, name: str, change: Change) -> None:
+    """Change settings of a bucket.
+
+    :param change: called with the record as it is now, under the bucket's lock; returns what is to
+        be set, None for what is to go. What it raises is raised, and nothing has changed then.
+
+    Raise NoSuchBucket, MetadataTooLarge, StoreError.
+    """
+    fd = tree.open_bucket(name)
+    try:
+        with locks.hold(tree.root, b"%b/" % name.encode()):
+            changes = change(_record(fd, name))
+            settings.change(fd, changes, durable=tree.durability == "full")
+    except FileNotFoundError as error:  # deleted
+        raise errors.NoSuchBucket(BucketName=name) from error
+    except OSError as error:
+        raise errors.from_os(error, name) from error
+    finally:
+        os.close(fd)
+
+
 # Deleting ----------------------------------------------------------------------------------------
 
 
@@ -198,9 +245,10 @@ def delete(tree: Tree, name: str) -> None:
         for _ in range(_ATTEMPTS):
             for path in _scaffolds(fd, name.encode(), name):
                 parents.prune(tree.root, path)
-            _clear(fd, name)
+            taken = _clear(tree, fd, name)
             if _remove(tree, name):
                 return
+            settings.give_back(fd, taken, durable=tree.durability == "full")
         raise errors.BucketNotEmpty(BucketName=name)
     except FileNotFoundError as error:
         raise errors.NoSuchBucket(BucketName=name) from error
@@ -248,12 +296,15 @@ def _scaffolds(fd: int, path: bytes, bucket: str) -> list[bytes]:
     return found
 
 
-def _clear(fd: int, bucket: str) -> None:
-    """Remove ``.sgwtmp`` with locks and stale files; raise BucketNotEmpty for the rest."""
+def _clear(tree: Tree, fd: int, bucket: str) -> dict[str, bytes]:
+    """Remove ``.sgwtmp`` with locks and stale files; raise BucketNotEmpty for the rest.
+
+    Return the files with settings, to be given back when the bucket has to stay.
+    """
     try:
         hidden = os.open(paths.HIDDEN, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=fd)
     except FileNotFoundError:
-        return
+        return {}
     try:
         sweep.sweep_hidden(hidden, BUSY_S)
         sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
@@ -261,14 +312,18 @@ def _clear(fd: int, bucket: str) -> None:
         locks.remove(hidden)
     finally:
         os.close(hidden)
+    durable = tree.durability == "full"
+    taken = settings.take_away(fd, durable=durable)
     try:
         os.rmdir(paths.HIDDEN, dir_fd=fd)
     except OSError as error:
+        settings.give_back(fd, taken, durable=durable)
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         raise errors.BucketNotEmpty(
             "Something is being written to the bucket.", BucketName=bucket
         ) from error
+    return taken
 
 
 def _remove_multipart(hidden: int, bucket: str) -> None:

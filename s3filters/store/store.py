@@ -8,7 +8,7 @@ memory or raise WouldBlock. ``local`` says whether that can ever work.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
@@ -39,9 +39,15 @@ class Store(Tree):
     def _bucket_records(self) -> Buckets:
         return Buckets(self)
 
-    def create_bucket(self, name: str, owner: str) -> None:
-        """Make a bucket. Raise BucketAlreadyExists, StoreError."""
-        bucket_verbs.create(self, name, owner)
+    def create_bucket(
+        self, name: str, owner: str, settings: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Make a bucket. Parameters and errors: ``buckets.create``."""
+        bucket_verbs.create(self, name, owner, settings)
+
+    def configure_bucket(self, name: str, change: bucket_verbs.Change) -> None:
+        """Change settings of a bucket. Parameters and errors: ``buckets.configure``."""
+        bucket_verbs.configure(self, name, change)
 
     def delete_bucket(self, name: str) -> None:
         """Delete an empty bucket. Raise NoSuchBucket, BucketNotEmpty, StoreError."""

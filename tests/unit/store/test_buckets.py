@@ -165,10 +165,10 @@ def test_of_many_that_make_one_bucket_one_does(box, monkeypatch, can_exchange):
 
 def test_a_bucket_that_cannot_be_described_does_not_appear(box, monkeypatch):
     def refuse(*_):
-        raise OSError(errno.ENOSPC, "no")
+        raise OSError(errno.EDQUOT, "no")
 
     monkeypatch.setattr(os, "setxattr", refuse)
-    with pytest.raises(errors.InsufficientStorage):
+    with pytest.raises(errors.QuotaExceeded):
         box.store.create_bucket("new", "me")
     assert os.listdir(box.root) == [BUCKET]
 
@@ -311,11 +311,12 @@ def test_a_put_that_is_in_time_keeps_the_bucket_and_its_object(box, monkeypatch)
     real = buckets._clear
     raced = []
 
-    def clear(fd, name):
-        real(fd, name)
+    def clear(*args):
+        taken = real(*args)
         if not raced:
-            raced.append(name)
+            raced.append(args)
             box.put("in/time")
+        return taken
 
     monkeypatch.setattr(buckets, "_clear", clear)
     with pytest.raises(BucketNotEmpty):
@@ -326,9 +327,10 @@ def test_a_put_that_is_in_time_keeps_the_bucket_and_its_object(box, monkeypatch)
 def test_a_lock_taken_again_and_again_ends_in_not_empty(box, monkeypatch):
     real = buckets._clear
 
-    def clear(fd, name):
-        real(fd, name)
+    def clear(*args):
+        taken = real(*args)
         (box.path / ".sgwtmp").mkdir()
+        return taken
 
     monkeypatch.setattr(buckets, "_clear", clear)
     with pytest.raises(BucketNotEmpty):
