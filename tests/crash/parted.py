@@ -104,23 +104,17 @@ def read_part(store: Store, upload: Upload, part: PartRecord) -> bytes:
 
 @dataclass
 class Parts:
-    """What a client of one upload knows."""
+    """What a client of one upload knows: all that it sent, and what was acknowledged of that."""
 
     upload: Upload
+    sent: dict[int, list[bytes]] = field(default_factory=dict)
     acknowledged: dict[int, bytes] = field(default_factory=dict)
-    sent: dict[int, list[bytes]] = field(default_factory=dict)  # all that a part may be instead
-
-    def copy(self) -> Parts:
-        """The promises as they are now."""
-        sent = {number: list(bodies) for number, bodies in self.sent.items()}
-        return Parts(self.upload, dict(self.acknowledged), sent)
 
     def put(self, store: Store, number: int, data: bytes) -> None:
         """Send a part and note that it was acknowledged."""
         self.sent.setdefault(number, []).append(data)
         put_part(store, self.upload, number, data)
         self.acknowledged[number] = data
-        self.sent[number] = []
 
     @property
     def whole(self) -> bytes:
@@ -148,21 +142,35 @@ class Parts:
             return True
         return False
 
+    def listed(self, store: Store) -> dict[int, PartRecord]:
+        """The parts that are there, none when the upload is not."""
+        with suppress(NoSuchUpload, NoSuchBucket):
+            found, _ = store.parts(BUCKET, self.upload.key, self.upload.id, 0, 10_000)
+            return {part.number: part for part in found}
+        return {}
+
+    def as_found(self, store: Store) -> Parts:
+        """The same upload, as a client knows it that has asked what is there."""
+        listed = self.listed(store)
+        if not listed:
+            return self
+        there = {number: read_part(store, self.upload, part) for number, part in listed.items()}
+        return Parts(self.upload, self.sent, there)
+
     def faults(self, store: Store) -> Iterator[str]:
         """Yield ``lost`` and ``torn`` for the parts of an upload that has to be in progress."""
-        found: dict[int, PartRecord] = {}
-        with suppress(NoSuchUpload, NoSuchBucket):
-            listed, _ = store.parts(BUCKET, self.upload.key, self.upload.id, 0, 10_000)
-            found = {part.number: part for part in listed}
+        found = self.listed(store)
         for number in sorted({*self.acknowledged, *found}):
-            promised = self.acknowledged.get(number)
+            may_be = self.sent.get(number, [])
+            if number in self.acknowledged:
+                may_be = may_be[may_be.index(self.acknowledged[number]) :]
             if number not in found:
                 yield f"lost part {number}"
                 continue
             data = read_part(store, self.upload, found[number])
             if md5(data) != found[number].etag:
                 yield f"torn part {number}"
-            elif data not in (promised, *self.sent.get(number, ())):
+            elif data not in may_be:
                 yield f"lost part {number}"
 
 

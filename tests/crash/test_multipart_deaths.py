@@ -25,7 +25,7 @@ import pytest
 from s3filters.store import Store, removing
 from s3filters.store.errors import NoSuchUpload
 from s3filters.store.metadata import Attributes
-from tests.crash.parted import BUCKET, SIZE, Parts, begin, body_of, left, put_part, read_object
+from tests.crash.parted import BUCKET, SIZE, Parts, begin, body_of, left, read_object
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
@@ -211,10 +211,8 @@ def test_a_part_that_comes_after_a_death_in_complete_never_changes_the_object(
     for what, scene, _ in deaths(mortals, setting, folder, verb="complete", numbers=[1, 2, 3]):
         before, parts = scene.object(), scene.parts
         for number, turn in ((2, 2), (4, 0), (1, 1)):
-            body = body_of(NAME, number, turn)
             with suppress(NoSuchUpload):
-                put_part(scene.store, parts.upload, number, body)
-                parts.acknowledged[number] = body
+                parts.put(scene.store, number, body_of(NAME, number, turn))
             assert scene.object() == before, what
         if parts.is_listed(scene.store):
             # Of all that was acknowledged an object can be made, whatever was one before.
@@ -232,13 +230,11 @@ def test_a_death_in_an_upload_part_leaves_the_part_before_or_the_new_one(
     ):
         parts = scene.parts
         assert scene.object() == scene.before, what
+        parts.sent.setdefault(number, []).append(new)
         if acknowledged:
             parts.acknowledged[number] = new
-        else:
-            parts.sent[number] = [new]
         assert list(parts.faults(scene.store)) == [], what
-        put_part(scene.store, parts.upload, number, new)
-        parts.acknowledged[number] = new
+        parts.put(scene.store, number, new)
         finish(scene, what)
 
 
