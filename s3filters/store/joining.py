@@ -2,6 +2,7 @@
 
 * **In place**, when the parts lie where they belong in the upload's data file (``placed``): parts
   that do not are copied into its holes, it is cut to its length, and it becomes the object.
+* **Moved** on ScoutFS: a named file of the upload gets the blocks of its parts (``assembly``).
 * **Shared or copied** else: a new file gets the parts one behind the other. xfs and btrfs share
   their blocks where parts are multiples of the block size; elsewhere the kernel copies.
 
@@ -29,12 +30,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3filters.store import errors, locks, parts, place, placed, uploads
+from s3filters.store import assembly, errors, locks, parts, place, placed, uploads
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parts import PartRecord
 from s3filters.store.place import Check, Draft
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
+
+ASSEMBLY = "assembly"  # the file of an upload that gets the blocks of its parts
 
 Describe = Callable[[Upload, list[PartRecord | None]], Attributes]
 
@@ -115,6 +118,8 @@ class _Joining:
                 # The object's directory is on another file system, or in another project's quota.
                 if getattr(error.__cause__, "errno", 0) != errno.EXDEV:
                     raise
+        elif self._tree.moves_blocks and not any(part.data for part in self._parts):
+            return self._moved(attributes, only_if_absent, check)
         with Draft(self._tree, self._upload.bucket, self._upload.key) as draft:
             for part in self._parts:
                 with self._bytes_of(part) as fd:
@@ -177,6 +182,20 @@ class _Joining:
             if os.fstat(fd).st_size != self._size:
                 os.ftruncate(fd, self._size)
             self._tree.step("cut")
+            return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
+
+    # Moved --------------------------------------------------------------------------------------
+
+    def _moved(self, attributes: Attributes, only_if_absent: bool, check: Check | None) -> Record:
+        with suppress(FileExistsError):
+            placed.make(self._tree, self._upload, self._folder, ASSEMBLY)
+        if not self._has_one_name(ASSEMBLY):  # what it holds is an object's, of another list
+            raise errors.NoSuchUpload(UploadId=self._upload.id)
+        fd = self._open(ASSEMBLY)
+        with Draft(self._tree, self._upload.bucket, self._upload.key, made=fd) as draft:
+            named = [(b"%d" % part.number, part.size) for part in self._parts]
+            assembly.move_parts(fd, named, lambda name: self._open(name.decode()), self._folder)
+            self._tree.step("moved")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
 
     # Files --------------------------------------------------------------------------------------

@@ -238,14 +238,17 @@ def _open(tree: Tree, upload: Upload, folder: int, name: str, number: int, size:
             return os.open(name, flags, dir_fd=folder)
         if not size or (number > 1 and size < LEAST):
             return -1
-        _make(tree, upload, folder, name, size)
+        make(tree, upload, folder, name, (SIZE, b"%d" % size))
     return -1
 
 
-def _make(tree: Tree, upload: Upload, folder: int, name: str, size: int) -> None:
-    """Make a data file, unless somebody was first.
+def make(
+    tree: Tree, upload: Upload, folder: int, name: str, attribute: tuple[str, bytes] | None = None
+) -> None:
+    """Make a named file of the upload that may become its object, unless somebody was first.
 
     It is opened where the object will be, so that default ACL, setgid and project come from there.
+    Raise OSError.
     """
     above = paths.path_of(upload.bucket, upload.key).rpartition(b"/")[0]
     directory, _ = parents.open_deepest(tree.root, above)
@@ -254,19 +257,22 @@ def _make(tree: Tree, upload: Upload, folder: int, name: str, size: int) -> None
     finally:
         os.close(directory)
     try:
-        _name(fd, hidden, folder, name, size)
+        _name(fd, hidden, folder, name, attribute)
     except OSError as error:
         if error.errno != errno.EXDEV:  # another project's quota, or another mount
             raise
         os.close(fd)
         fd, hidden = new_file(folder, folder, tree.tmpfile)
-        _name(fd, hidden, folder, name, size)
+        _name(fd, hidden, folder, name, attribute)
     finally:
         os.close(fd)
 
 
-def _name(fd: int, hidden: str, folder: int, name: str, size: int) -> None:
-    os.setxattr(fd, SIZE, b"%d" % size)
+def _name(
+    fd: int, hidden: str, folder: int, name: str, attribute: tuple[str, bytes] | None
+) -> None:
+    if attribute is not None:
+        os.setxattr(fd, *attribute)
     try:
         with contextlib.suppress(FileExistsError):
             if hidden:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
-from s3filters.store import errors, filesystem, paths, recognizing
+from s3filters.store import errors, filesystem, paths, recognizing, scoutfs
 from s3filters.store.beneath import DIRECTORY, LOOK, READ, Kind, Root
 from s3filters.store.errors import WouldBlock
 from s3filters.store.known import Known
@@ -77,6 +77,11 @@ class Tree:
             return False
         # Sharing blocks waits until they are on the disk, which without durability they are not.
         return self.durability == "none" or not filesystem.can_clone(self.root.fd)
+
+    @cached_property
+    def moves_blocks(self) -> bool:
+        """Whether blocks can be moved from one file to another: on ScoutFS."""
+        return not self.local and scoutfs.detect(self.root.fd).scoutfs
 
     def close(self) -> None:
         """Close the root; no verb may be called after this."""

@@ -1,0 +1,84 @@
+"""An upload on ScoutFS is completed by moving its parts' blocks, by the store's own verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3filters.store import errors, uploads
+from tests.unit.store.conftest import Box
+from tests.unit.store.multipart import KEY, begin, complete, left, numbers, put
+
+BLOCK = 4096
+
+
+@pytest.fixture
+def box(folder: Path) -> Iterator[Box]:
+    box = Box(folder / "root")
+    yield box
+    box.store.close()
+
+
+def test_the_store_knows_that_it_is_on_scoutfs(box: Box) -> None:
+    assert box.store.moves_blocks
+    assert not box.store.places_directly
+
+
+def test_parts_are_moved_into_one_object(box: Box) -> None:
+    upload = begin(box)
+    pieces = [b"a" * 4 * BLOCK, b"b" * 4 * BLOCK, b"c" * 100]
+    for number, piece in enumerate(pieces, 1):
+        put(box, upload, number, piece)
+    complete(box, upload, [1, 2, 3])
+    assert box.get(KEY) == b"".join(pieces)
+    assert "moved" in box.steps
+    assert "joined" not in box.steps
+    assert left(box) == []
+
+
+def test_a_refusal_after_the_move_leaves_an_upload_that_can_be_completed(box: Box) -> None:
+    upload = begin(box)
+    for number in (1, 2):
+        put(box, upload, number, bytes([64 + number]) * BLOCK)
+
+    def refuse_late(current: object) -> None:
+        if "moved" in box.steps:
+            raise errors.AccessDenied
+
+    with pytest.raises(errors.AccessDenied):
+        complete(box, upload, [1, 2], check=refuse_late)
+    assert numbers(box, upload) == [1, 2]
+    complete(box, upload, [2])
+    assert box.get(KEY) == b"B" * BLOCK
+
+
+def test_parts_of_any_size_are_joined(box: Box) -> None:
+    upload = begin(box)
+    pieces = [b"a" * (BLOCK + 1), b"b" * 3 * BLOCK, b"", b"c" * 5]
+    for number, piece in enumerate(pieces, 1):
+        put(box, upload, number, piece)
+    complete(box, upload, [1, 2, 3, 4])
+    assert box.get(KEY) == b"".join(pieces)
+
+
+def test_another_list_does_not_take_the_blocks_of_an_object(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(box)
+    for number in (1, 2):
+        put(box, upload, number, bytes([64 + number]) * BLOCK)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "end", die)
+        with pytest.raises(KeyboardInterrupt):
+            complete(box, upload, [1, 2])
+    with pytest.raises(errors.NoSuchUpload):
+        complete(box, upload, [2])
+    assert box.get(KEY) == b"A" * BLOCK + b"B" * BLOCK
+    complete(box, upload, [1, 2])
+    assert left(box) == []
