@@ -6,7 +6,7 @@ parameters under botocore's spelling, already typed and in range.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 KEY = "s3filters.call"  # where s3api puts the Call in the environ
 IDENTITY = "s3filters.identity"
 REQUEST_ID = "s3filters.request_id"
+
+Check = Callable[[Any], None]
 
 ROLES = ("admin", "userplus", "user")  # what an account may do before any grant is asked
 
@@ -59,7 +61,15 @@ class Call:
     ``conditions`` are those of the target (If-Match and its kin); ``headers`` are what a PUT stores
     beside the bytes; ``range`` is the asked range, unresolved; ``body`` is None where the operation
     has none. ``checks`` are called by the backend with the current record of the target (or None)
-    in hand, under its lock, before it changes anything: a check refuses by raising S3Error.
+    in hand: before it changes anything, under the target's lock, or before it answers anything of
+    what it read. A check refuses by raising S3Error. ``source_checks`` are those of the source of a
+    copy; ``permit`` gives those of a key and version id that stand in the body.
+
+    The last fields are ``acl``'s: without it they are as here. ``facts`` say who may do what in the
+    bucket, and ``owners`` whose buckets a list shows, all where it is None. ``acl`` is stored with
+    a new object and ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an
+    owner, and the owner of the bucket if it is for an object. ``tags`` are those of a body, once
+    they are read.
     """
 
     operation: str
@@ -74,6 +84,15 @@ class Call:
     body: Body | None = None
     identity: Identity | None = None
     request_id: str = ""
-    checks: list[Callable[[Any], None]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    source_checks: Sequence[Check] = ()
+    permit: Callable[[str, str | None], Sequence[Check]] | None = None
     tiered: bool = False  # set by glacier: object and listing answers ask the store for the tier
     multipart: bool = False  # set by s3multi: the backend may answer the multipart operations
+    bucket_record: Any = None  # the store's, read once
+    facts: Any = None
+    owners: frozenset[str] | None = None
+    acl: bytes = b""
+    settings: Mapping[str, bytes] | None = None
+    grants: Callable[[str, str | None], Any] | None = None
+    tags: Mapping[str, str] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from s3filters.s3 import parameters
@@ -77,6 +77,12 @@ def of_directory(headers: Mapping[str, str]) -> dict[str, str]:
     return {**headers, "content-type": "application/x-directory"}
 
 
+def ask(checks: Iterable[Check], current: Record | None) -> None:
+    """Call each check with a record, None where there is no object. Raise what they raise."""
+    for check in checks:
+        check(current)
+
+
 def write_check(call: Call) -> Check | None:
     """Return what the store calls with the current record, under the key's lock, before a change.
 
@@ -88,8 +94,7 @@ def write_check(call: Call) -> Check | None:
         return None
 
     def check(current: Record | None) -> None:
-        for ask in checks:
-            ask(current)
+        ask(checks, current)
         if conditions is not None:
             if current is None and conditions.if_match is not None:
                 raise S3Error("NoSuchKey", Key=call.key)
