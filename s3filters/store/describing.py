@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from functools import lru_cache
 
 from s3filters.store import boundaries, gojson, xattrs
 from s3filters.store.boundaries import Boundaries
 from s3filters.store.metadata import (
+    ACL,
     ALGORITHMS,
     DEFAULT_TYPE,
     NAMES,
     SEAL,
     STORAGE_CLASS,
+    TAGGING,
     Attributes,
     Checksums,
     Record,
@@ -56,10 +59,17 @@ def encode(attributes: Attributes, seal: os.stat_result | None) -> list[tuple[st
     if attributes.user:
         raw.append(("user.metadata", gojson.encode(dict(sorted(attributes.user.items())))))
     if attributes.tags:
-        raw.append(("user.X-Amz-Tagging", gojson.encode(dict(sorted(attributes.tags.items())))))
+        raw.append((TAGGING, tags_value(attributes.tags)))
     if attributes.storage_class != "STANDARD":
         raw.append((STORAGE_CLASS, attributes.storage_class.encode()))
+    if attributes.acl:
+        raw.append((ACL, attributes.acl))
     return raw
+
+
+def tags_value(tags: Mapping[str, str]) -> bytes:
+    """Return tags as they are stored, of a bucket too."""
+    return gojson.encode(dict(sorted(tags.items())))
 
 
 def record_of(
@@ -88,6 +98,8 @@ def record_of(
         boundaries=kept,
         tags=len(attributes.tags or ()),
         is_directory=is_directory,
+        acl=attributes.acl,
+        tagging=tags_value(attributes.tags) if attributes.tags else b"",
     )
 
 

@@ -18,7 +18,7 @@ from s3filters.store.metadata import Record
 TICK_NS = 30_000_000  # three ticks of the slowest clock, HZ=100
 COARSE_NS = 2_000_000_000  # for file systems that keep whole seconds (ext4 with small inodes)
 _PARTS = 4096  # bytes that say where parts end; 10,000 of them may need ten times as many
-_TEXT = 512  # characters of user metadata
+_TEXT = 512  # characters of user metadata, bytes of tags and grants
 
 
 def is_proof(ctime_ns: int, began_ns: int) -> bool:
@@ -76,7 +76,8 @@ class Known:
 
 
 def _is_small(record: Record) -> bool:
-    """True unless parts or user metadata alone would take more memory than they save time."""
+    """True unless parts, or text, alone would take more memory than they save time."""
     text = sum(map(len, record.user.values())) if record.user else 0
+    text += len(record.tagging) + len(record.acl)
     parts = record.boundaries.weight if record.boundaries else 0
     return parts <= _PARTS and text <= _TEXT

@@ -3,10 +3,10 @@
 Names and encodings are those of Versity's gateway, so either program serves what the other wrote:
 ``user.etag`` (with its quotes), the standard headers raw, ``user.metadata`` and
 ``user.checksums`` as JSON, ``user.X-Amz-Tagging``; the parts of an object in ``boundaries``. Ours,
-never theirs with another meaning: ``user.s3filters.storage-class`` when it is not STANDARD, and
-``user.s3filters.seal``, ``<size> <mtime in ns>`` of the file when its ETag was written. A file
-whose size or mtime is another now was edited behind the gateway: its ETag and checksums are not
-shown any more.
+never theirs with another meaning: ``user.s3filters.storage-class`` when it is not STANDARD,
+``user.s3filters.acl`` in the form of a bucket's ``user.acl``, and ``user.s3filters.seal``, ``<size>
+<mtime in ns>`` of the file when its ETag was written. A file whose size or mtime is another now was
+edited behind the gateway: its ETag and checksums are not shown any more.
 
 ``recognizing`` makes a record of a file, ``describing`` writes attributes.
 """
@@ -32,15 +32,18 @@ STANDARD_HEADERS = (
 DEFAULT_TYPE = "binary/octet-stream"  # S3's own, and what Versity's gateway writes
 SEAL = "user.s3filters.seal"
 STORAGE_CLASS = "user.s3filters.storage-class"
+ACL = "user.s3filters.acl"
+TAGGING = "user.X-Amz-Tagging"
 HEADER_OF = {"user." + name: name for name in STANDARD_HEADERS}  # attribute: header
 # What may be written besides the ETag.
 NAMES = (
     *HEADER_OF,
     SEAL,
     STORAGE_CLASS,
+    ACL,
     "user.checksums",
     "user.metadata",
-    "user.X-Amz-Tagging",
+    TAGGING,
     *boundaries.NAMES,
 )
 # The order of Versity's structure; ``null`` stands for each algorithm that was not used.
@@ -72,7 +75,8 @@ class Record:
     """One object, without its bytes. Read only: records are shared between requests.
 
     ``etag`` is hex or hex-N without quotes; ``headers`` and ``user`` map lower-case names to text;
-    ``boundaries`` is None unless it was made of parts; ``tags`` is how many there are.
+    ``boundaries`` is None unless it was made of parts; ``tags`` is how many there are, and
+    ``tagging`` what is stored of them. ``acl`` is stored as it is, empty for none.
     ``touched``: edited behind the gateway, so etag is derived and there are no checksums.
     ``answered`` is for whoever reads objects to keep what follows from all the rest.
     """
@@ -91,6 +95,8 @@ class Record:
     tags: int = 0
     is_directory: bool = False
     touched: bool = False
+    acl: bytes = b""
+    tagging: bytes = b""
     answered: Any = field(default=None, init=False, compare=False, repr=False)  # kept by readers
 
     @property
@@ -125,3 +131,4 @@ class Attributes:
     tags: Mapping[str, str] | None = None
     upload_id: str = ""
     part_checksums: tuple[str, ...] = ()
+    acl: bytes = b""

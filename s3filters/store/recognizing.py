@@ -18,11 +18,13 @@ from functools import lru_cache
 
 from s3filters.store import boundaries, gojson, xattrs
 from s3filters.store.metadata import (
+    ACL,
     ALGORITHMS,
     DEFAULT_TYPE,
     HEADER_OF,
     SEAL,
     STORAGE_CLASS,
+    TAGGING,
     Checksums,
     Record,
 )
@@ -63,6 +65,7 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
         checksums = _checksums(raw.get("user.checksums"))
         parts = boundaries.among(raw, size)
     foreign = "user.etag" not in raw
+    tagging = raw.get(TAGGING, b"")
     return Record(
         size=size,
         mtime_ns=found.st_mtime_ns,
@@ -75,9 +78,11 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
         checksums=checksums,
         storage_class=_word(raw.get(STORAGE_CLASS)) or "STANDARD",
         boundaries=parts,
-        tags=len(tags_in(raw.get("user.X-Amz-Tagging"))),
+        tags=len(tags_in(tagging)) if tagging else 0,
         is_directory=is_directory,
         touched=touched,
+        acl=raw.get(ACL, b""),
+        tagging=tagging,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import joining, objects, parts, sweep
+from s3filters.store import changing, joining, objects, parts, sweep
 from s3filters.store import uploads as upload_verbs
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
@@ -97,6 +97,10 @@ class Store(Tree):
     def delete(self, bucket: str, key: str, check: Check | None = None) -> bool:
         """Delete an object; return whether there was one. Raise StoreError."""
         return objects.delete(self, bucket, key, check)
+
+    def change_attributes(self, bucket: str, key: str, change: changing.Change) -> Record:
+        """Change attributes of an object in place. Parameters and errors: ``changing.change``."""
+        return changing.change(self, bucket, key, change)
 
     # Uploads ------------------------------------------------------------------------------------
 

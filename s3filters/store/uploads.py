@@ -65,6 +65,7 @@ _ATTEMPTS = 64
 class Upload:
     """An upload in progress; ``headers``, ``user`` and ``tags`` as in metadata.Attributes.
 
+    ``acl`` is what the object will have, stored; empty for none.
     ``algorithm`` and ``checksum_type`` are empty when none was declared. ``initiator`` is a
     canonical id, empty when it is not known.
     """
@@ -80,6 +81,7 @@ class Upload:
     tags: Mapping[str, str] | None = None
     algorithm: str = ""
     checksum_type: str = ""
+    acl: bytes = b""
 
 
 def folder_of(bucket: str, key: str) -> bytes:
@@ -169,6 +171,7 @@ def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
         user=upload.user,
         storage_class=upload.storage_class,
         tags=upload.tags,
+        acl=upload.acl,
     )
     wanted = [pair for pair in describing.encode(attributes, None) if pair[0] != "user.etag"]
     wanted.append((INITIATED, b"%d" % upload.initiated_ns))
@@ -285,6 +288,7 @@ def _upload(
         tags=_texts(raw.get("user.X-Amz-Tagging")) or None,
         algorithm=algorithm,
         checksum_type=kind,
+        acl=raw.get(metadata.ACL, b""),
     )
 
 

@@ -87,6 +87,7 @@ def _describe(
         storage_class=upload.storage_class,
         parts=ends,
         tags=upload.tags,
+        acl=upload.acl,
         upload_id=upload.id,
         part_checksums=tuple(part.checksum for part in parts) if is_composite else (),
     )

@@ -1,0 +1,69 @@
+"""Changes what is kept beside an object's bytes, in place: tags and grants.
+
+No byte is touched, nor size and mtime, so the ETag, its seal and the checksums stay true. The
+inode's ctime moves, by which every process knows that the record it remembers is old. One attribute
+changes at one step (setxattr(2)): a reader sees the old value or the new one. It is not a new
+version of the object, so what is promised of versions and locks does not stand against it.
+
+The key's lock is held, so the object that was looked at is the one that is changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+
+from s3filters.store import errors, locks, paths, xattrs
+from s3filters.store.beneath import READ
+from s3filters.store.metadata import Record
+from s3filters.store.tree import Tree
+
+Change = Callable[[Record], Mapping[str, bytes | None]]
+
+
+def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
+    """Change attributes of an object; return its record as it is then.
+
+    :param decide: called with the current record, under the key's lock; returns value by name of
+        attribute, None for what is to go. What it raises is raised, and nothing has changed then.
+
+    With durability ``full`` the change stays when the power goes. Raise NoSuchKey, NoSuchBucket,
+    MetadataTooLarge, StoreError.
+    """
+    try:
+        path = paths.path_of(bucket, key)
+        tree.look(bucket, key)  # for what is not there no lock is made
+        with locks.hold(tree.root, path):
+            fd, record = tree.find(bucket, key, READ)
+            try:
+                return _change(tree, fd, key, decide(record))
+            finally:
+                os.close(fd)
+    except (errors.InvalidArgument, FileNotFoundError) as error:
+        raise tree.missing(bucket, key) from error
+    except OSError as error:
+        raise errors.from_os(error, f"{bucket}/{key}") from error
+
+
+def _change(tree: Tree, fd: int, key: str, changes: Mapping[str, bytes | None]) -> Record:
+    for name, value in changes.items():
+        if value is None:
+            _remove(fd, name)
+        else:
+            xattrs.write(fd, [(name, value)])
+    tree.step("attributes changed")
+    if tree.durability == "full":
+        os.fsync(fd)
+    record = tree.record(fd, os.fstat(fd), key.rpartition("/")[2])
+    if record is None:  # another program took it away
+        raise errors.NoSuchKey(Key=key)
+    return record
+
+
+def _remove(fd: int, name: str) -> None:
+    try:
+        os.removexattr(fd, name)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
