@@ -11,15 +11,18 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from s3filters.store import Store
 from s3filters.store.errors import Busy, NoSuchBucket, NoSuchKey, NoSuchUpload
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parts import PartRecord
 from s3filters.store.uploads import Upload, folder_of
+
+T = TypeVar("T")
 
 BUCKET = "crash"
 SIZE = 8192  # bytes of a part, and blocks of any file system
@@ -59,24 +62,33 @@ def begin(store: Store, key: str) -> Upload:
     return upload
 
 
+def patiently(verb: Callable[[], T]) -> T:
+    """Do a verb again while the upload is busy.
+
+    A lock lasts until a process that was just forked, and has it too, is another program.
+    """
+    while True:
+        with suppress(Busy):
+            return verb()
+        time.sleep(0.001)
+
+
 def put_part(store: Store, upload: Upload, number: int, data: bytes) -> PartRecord:
     """Store a part."""
     draft = store.part(upload, number, len(data))
     try:
         for at in range(0, len(data), SIZE // 2):
             draft.write(data[at : at + SIZE // 2])
-        while True:
-            with suppress(Busy):
-                return draft.commit(md5(data), "", "")
-            time.sleep(0.001)
+        return patiently(lambda: draft.commit(md5(data), "", ""))
     finally:
         draft.discard()
 
 
 def complete(store: Store, upload: Upload, numbers: Sequence[int], etag: str) -> Record:
     """Complete as the backend does, which knows an upload that its own object ended."""
+    name = (upload.bucket, upload.key, upload.id)
     try:
-        return store.complete((upload.bucket, upload.key, upload.id), numbers, describe)
+        return patiently(lambda: store.complete(name, numbers, describe))
     except NoSuchUpload:
         made = store.made_by(upload.bucket, upload.key, upload.id)
         if made is None or made.etag != etag:
