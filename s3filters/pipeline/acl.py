@@ -1,7 +1,7 @@
 """acl: who may do what.
 
-Today's rule is the shortest that is safe: who has signed may do everything, who has not may do
-nothing. Grants of buckets and objects belong here: the permission that an operation needs stands in
+Today's rule is the shortest that is safe: administrators may do everything, among them every key
+that has no account, and all others nothing. Grants of buckets and objects belong here: the permission that an operation needs stands in
 its row of the routing table, and what depends on the object itself is asked through
 ``call.checks``, under the object's lock.
 
@@ -28,13 +28,13 @@ class Options:
 
 
 class Acl(Filter):
-    """Lets signed requests through."""
+    """Lets administrators through."""
 
-    gates: ClassVar[dict[str, str]] = {"*": "refuse_anonymous"}
+    gates: ClassVar[dict[str, str]] = {"*": "refuse_others"}
 
-    def refuse_anonymous(self, call: Call) -> None:
-        """Raise AccessDenied when nobody signed the request."""
-        if call.identity is None:
+    def refuse_others(self, call: Call) -> None:
+        """Raise AccessDenied unless an administrator signed the request."""
+        if call.identity is None or call.identity.role != "admin":
             raise S3Error("AccessDenied")
 
 

@@ -26,11 +26,14 @@ system without any locks fails every verb that needs them: no silent second winn
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
+import threading
 import zlib
+from collections.abc import Iterator
 
 from s3filters.store import hidden
 from s3filters.store.beneath import DIRECTORY, LOCK, NEW_LOCK, Root
@@ -49,10 +52,26 @@ def path_for(path: bytes) -> bytes:
     return b"%b/%b/lock" % (path[: path.index(b"/")], hidden.NAME)
 
 
+_mood = threading.local()
+
+
+@contextlib.contextmanager
+def impatiently() -> Iterator[None]:
+    """In this block this thread waits for no key's lock: taking one raises Busy instead.
+
+    For a verb that runs in an event loop. Nothing in the block may let other green threads run.
+    """
+    _mood.impatient = True
+    try:
+        yield
+    finally:
+        _mood.impatient = False
+
+
 class hold:
     """Hold the lock of a path under the root for a ``with`` block, waiting for it if need be.
 
-    Entering raises OSError: ENOENT when the bucket is deleted.
+    Entering raises OSError: ENOENT when the bucket is deleted; Busy, see ``impatiently``.
     """
 
     __slots__ = ("_fd", "_path", "_root")
@@ -62,7 +81,13 @@ class hold:
         self._path = path
 
     def __enter__(self) -> None:
-        self._fd = _take(self._root, self._path)
+        if not getattr(_mood, "impatient", False):
+            self._fd = _take(self._root, self._path)
+            return
+        try:
+            self._fd = _take(self._root, self._path, how=fcntl.F_OFD_SETLK)
+        except (BlockingIOError, PermissionError) as error:  # fcntl(2): EAGAIN or EACCES
+            raise Busy from error
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)

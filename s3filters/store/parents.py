@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from s3filters.store import hidden, locks
 from s3filters.store.beneath import DIRECTORY, Root
-from s3filters.store.errors import ObjectParentIsFile, SlowDown, StoreError
+from s3filters.store.errors import Busy, ObjectParentIsFile, SlowDown, StoreError
 
 MADE = "user.s3filters.made"
 _ATTEMPTS = 64  # of which the first few follow at once, and the last waits 6 ms for its turn
@@ -159,7 +159,7 @@ def prune_one(root: Root, path: bytes) -> bool:
             return remove(fd, name)
     except FileNotFoundError:
         return True
-    except (OSError, StoreError):
+    except (OSError, StoreError, Busy):
         return False  # it stays; the next put there uses it
     finally:
         os.close(fd)

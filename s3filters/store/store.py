@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import changing, joining, objects, parts, sweep
+from s3filters.store import changing, joining, locks, objects, parts, sweep
 from s3filters.store import uploads as upload_verbs
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
@@ -26,6 +26,8 @@ from s3filters.store.uploads import Upload
 
 class Store(Tree):
     """Buckets and objects in a folder; parameters are those of Tree."""
+
+    impatiently = staticmethod(locks.impatiently)
 
     def buckets(self) -> list[BucketRecord]:
         """Return all buckets, in byte order of their names."""

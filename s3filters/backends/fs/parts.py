@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from s3filters.s3 import parameters
@@ -10,6 +11,7 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import DEFAULT_TYPE
 from s3filters.store import Store
+from s3filters.store.errors import Busy
 from s3filters.store.metadata import Record
 
 T = TypeVar("T")
@@ -36,10 +38,11 @@ class Part:
         """Run a verb that changes one small thing.
 
         Without durability, on a local file system, it is a few cached system calls: cheaper than
-        handing it over.
+        handing it over, unless another holds the key.
         """
         if self.store.local and self.store.durability == "none":
-            return verb(*args)
+            with suppress(Busy), self.store.impatiently():
+                return verb(*args)
         return self.offload.run(verb, *args)  # type: ignore[no-any-return]
 
     def check_owner(self, bucket: str, expected: str) -> None:

@@ -64,12 +64,12 @@ class Uploading(Part):
                 algorithm = _algorithm_of(upload)
                 hasher = algorithms.hasher(algorithm)
                 hasher.update(data)
-                return self._commit_part(draft, body.digest("MD5"), algorithm, hasher.digest())
-            except BaseException:
+                value = algorithms.b64(hasher.digest())
+                return draft.commit(body.digest("MD5").hex(), algorithm, value)
+            finally:
                 draft.discard()
-                raise
 
-        return self.offload.run(put)  # type: ignore[no-any-return]
+        return patiently(self.offload, put)
 
     def _put_part_stream(self, call: Call, body: Body, size: int) -> PartRecord:
         upload, draft = self.offload.run(self._begin_part, call, size)
@@ -91,7 +91,7 @@ class Uploading(Part):
             given = call.headers.checksum_algorithm if call.headers is not None else None
             multipart.check_part_checksum(upload.algorithm, given, upload.checksum_type)
         number = params["PartNumber"]
-        return upload, patiently(self.offload, self.store.part, upload, number, size)
+        return upload, self.store.part(upload, number, size)
 
     def _commit_part(
         self, draft: PartDraft, md5: bytes, algorithm: str, digest: bytes

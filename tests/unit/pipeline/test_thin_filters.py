@@ -21,9 +21,10 @@ def ask(module, operation, identity=None):
 
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
-def test_who_signed_may_do_everything_and_who_did_not_nothing(name):
-    assert ask(acl, name, Identity("AK", "AK"))[0] == b"below"
-    body, status = ask(acl, name)
+@pytest.mark.parametrize("role", ["", "user", "userplus"])
+def test_administrators_may_do_everything_and_all_others_nothing(name, role):
+    assert ask(acl, name, Identity("AK", "AK", role="admin"))[0] == b"below"
+    body, status = ask(acl, name, Identity("AK", "AK", role=role) if role else None)
     assert status == "403 Forbidden"
     assert b"<Code>AccessDenied</Code>" in body
 

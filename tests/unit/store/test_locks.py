@@ -10,6 +10,7 @@ import pytest
 
 from s3filters.store import errors, hidden, locks
 from s3filters.store.beneath import Root
+from s3filters.store.errors import Busy
 
 
 @pytest.fixture
@@ -185,3 +186,16 @@ def test_something_else_under_its_name_is_an_error(root, tmp_path):
         hidden.open_in(root, b"box")
     with pytest.raises(errors.InternalError), locks.hold(root, b"box/key"):
         pass
+
+
+def test_who_is_impatient_waits_for_no_key(make_box):
+    box = make_box()
+    box.put("key")
+    with locks.hold(box.store.root, b"box/key"), locks.impatiently():
+        with pytest.raises(Busy):
+            box.put("key")
+        with pytest.raises(Busy):
+            box.delete("key")
+        box.put("another/key")
+        box.delete("another/key")
+    box.delete("key")
