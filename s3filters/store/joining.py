@@ -189,14 +189,21 @@ class _Joining:
     def _moved(self, attributes: Attributes, only_if_absent: bool, check: Check | None) -> Record:
         with suppress(FileExistsError):
             placed.make(self._tree, self._upload, self._folder, ASSEMBLY)
-        if not self._has_one_name(ASSEMBLY):  # what it holds is an object's, of another list
-            raise errors.NoSuchUpload(UploadId=self._upload.id)
         fd = self._open(ASSEMBLY)
         with Draft(self._tree, self._upload.bucket, self._upload.key, made=fd) as draft:
+            self._expect_no_object(fd)
             named = [(b"%d" % part.number, part.size) for part in self._parts]
             assembly.move_parts(fd, named, lambda name: self._open(name.decode()), self._folder)
             self._tree.step("moved")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
+
+    def _expect_no_object(self, fd: int) -> None:
+        """Raise NoSuchUpload when the object is this very file: another list was completed."""
+        with suppress(errors.NoSuchKey):
+            made = self._tree.look(self._upload.bucket, self._upload.key)
+            found = os.fstat(fd)
+            if (made.dev, made.ino) == (found.st_dev, found.st_ino):
+                raise errors.NoSuchUpload(UploadId=self._upload.id)
 
     # Files --------------------------------------------------------------------------------------
 

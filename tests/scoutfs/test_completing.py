@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from s3filters.store import errors, uploads
+from s3filters.store import errors, joining, uploads
 from tests.unit.store.conftest import Box
 from tests.unit.store.multipart import KEY, begin, complete, left, numbers, put
+from tests.unit.store.multipart import folder as folder_of
 
 BLOCK = 4096
 
@@ -81,4 +83,26 @@ def test_another_list_does_not_take_the_blocks_of_an_object(
         complete(box, upload, [2])
     assert box.get(KEY) == b"A" * BLOCK + b"B" * BLOCK
     complete(box, upload, [1, 2])
+    assert left(box) == []
+
+
+def test_a_hidden_name_that_a_death_left_costs_the_upload_nothing(box: Box) -> None:
+    """Between the two steps of replacing an object the file of the upload has one name more."""
+    box.put(KEY, b"old")
+    upload = begin(box)
+    for number in (1, 2):
+        put(box, upload, number, bytes([64 + number]) * BLOCK)
+
+    def refuse_late(current: object) -> None:
+        if "moved" in box.steps:
+            raise errors.AccessDenied
+
+    with pytest.raises(errors.AccessDenied):
+        complete(box, upload, [1, 2], check=refuse_late)
+    hidden = box.path / ".sgwtmp" / "put.0123456789abcdef"
+    os.link(folder_of(box, upload) / joining.ASSEMBLY, hidden)
+    complete(box, upload, [1, 2])
+    assert box.get(KEY) == b"A" * BLOCK + b"B" * BLOCK
+    box.store.sweep(0)
+    assert not hidden.exists()
     assert left(box) == []
