@@ -23,10 +23,12 @@ calls), so it means the same on a slow machine as on a fast one.
 ``large``              (b) 1 GiB GET and PUT
 ``memory``             (c) peak memory of a worker
 ``listing`` ``trees``  (d) pages of flat buckets and of a deep tree, and how these are made
+``multipart``          (e) uploads in parts: completing, sending, reading
+``sparse``             an upload of mostly hollow parts, for ``multipart``
 ``profiling``          ``--profile OP``: where the CPU of one operation goes
 ``profiled``           the daemon with a profiler inside, for ``profiling``
 =====================  ===========================================================================
 
-Nothing here imports the package under test: it is measured from outside, over its sockets, so the
-same command measures any other S3 endpoint (``--endpoint``).
+Nothing here imports the package under test, but ``sparse`` in a process of its own: it is measured
+from outside, over its sockets, so the same command measures any other S3 endpoint (``--endpoint``).
 """

@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks import durable, large, listing, memory, profiling, small, table, volume
+from benchmarks import (
+    durable,
+    large,
+    listing,
+    memory,
+    multipart,
+    profiling,
+    small,
+    table,
+    volume,
+)
 from benchmarks.bench import AS_IT_RUNS, Bench, say
 from benchmarks.daemon import Scratch, Subject
 from benchmarks.plan import DURABILITIES, SECTIONS, Plan
@@ -32,6 +42,7 @@ MEASURES: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
     "b": (large.run,),
     "c": (memory.run,),
     "d": (listing.run,),
+    "e": (multipart.run,),
 }
 
 
@@ -39,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the options."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words.add_argument("--only", default=",".join(SECTIONS), type=listed(SECTIONS),
-                       metavar="a,b,c,d", help="sections to measure")  # fmt: skip
+                       metavar="a,b,c,d,e", help="sections to measure")  # fmt: skip
     words.add_argument("--quick", action="store_true", help="less of everything: under a minute")
     words.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
     words.add_argument("--durability", default=",".join(DURABILITIES), type=listed(DURABILITIES),

@@ -126,10 +126,10 @@ def put(subject: Subject, size: int) -> Transfer:
         return Transfer.of(size, elapsed, subject.processes.since(before))
 
 
-def get(subject: Subject, size: int) -> Transfer:
+def get(subject: Subject, size: int, path: str = PATH) -> Transfer:
     """GET the object of so many bytes and throw it away."""
     endpoint = subject.endpoint
-    head = signing.request(endpoint, "GET", PATH)
+    head = signing.request(endpoint, "GET", path)
     with connect(endpoint) as sock:
         before, started = subject.processes.clock(), time.perf_counter()
         sock.sendall(head)
@@ -166,6 +166,11 @@ def drain(sock: socket.socket, left: int) -> None:
 
 def read_head(sock: socket.socket) -> bytes:
     """Read the head of an answer and return what came of the body. Raise LoadError unless 200."""
+    return read_answer(sock)[1]
+
+
+def read_answer(sock: socket.socket) -> tuple[bytes, bytes]:
+    """Return the head of an answer, and what came of the body. Raise LoadError unless 200."""
     data = b""
     while b"\r\n\r\n" not in data:
         received = sock.recv(65536)
@@ -174,4 +179,5 @@ def read_head(sock: socket.socket) -> bytes:
         data += received
     if data[9:12] != b"200":
         raise LoadError(data[:600].decode("latin-1"))
-    return data.partition(b"\r\n\r\n")[2]
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 MIB = 1 << 20
-SECTIONS = ("a", "b", "c", "d")
+SECTIONS = ("a", "b", "c", "d", "e")
 DURABILITIES = ("none", "data", "full")
 
 
@@ -46,6 +46,7 @@ class Plan:
     deep: tuple[int, int] = (1_000, 100)  # directories, keys in each
     starts: int = 3  # of the daemon, so many first pages
     pages: int = 9  # per position in a bucket
+    parts: tuple[tuple[int, int], ...] = ((16, 64 * MIB), (200, 5 * MIB), (10_000, 5 * MIB))
 
     @classmethod
     def short(cls, sections: tuple[str, ...], durabilities: tuple[str, ...]) -> Plan:
@@ -64,4 +65,5 @@ class Plan:
             deep=(200, 20),
             starts=1,
             pages=5,
+            parts=((16, 16 * MIB), (1_000, 5 * MIB)),
         )

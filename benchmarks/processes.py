@@ -106,6 +106,11 @@ class Processes:
             max(sizes["RssAnon"] for sizes in all_of_them),
         )
 
+    def written(self) -> int:
+        """Return the bytes that all of them have given storage to write (write_bytes, proc(5))."""
+        texts = [Path(f"/proc/{pid}/io").read_text() for pid in self.pids()]
+        return sum(int(text.partition("\nwrite_bytes: ")[2].split()[0]) for text in texts)
+
     def forget_peak(self) -> None:
         """Begin VmHWM anew from what is resident now."""
         for pid in self.pids():

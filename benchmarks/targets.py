@@ -2,7 +2,8 @@
 
 Ratios are to the baseline that the row's name implies: ``cpu.*`` to the CPU of a bare WSGI app
 under stock eventlet.wsgi, ``durable.*`` to a bare loop of the same system calls, ``large.get`` to a
-plain socket loop, ``large.put*`` to MD5 alone, ``list.*`` to a page of a bucket of 1,000 keys.
+plain socket loop, ``large.put*`` to MD5 alone, ``list.*`` to a page of a bucket of 1,000 keys,
+``parts.cpu`` to one PUT, ``parts.get`` to an object that was sent in one piece.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ TARGETS: dict[str, Target] = {
     "large.put": Target(0.9, at_least=True),
     "large.put.cpu": Target(1.5),  # 2.4 s where MD5 takes 1.6 s
     "memory": MEMORY,
+    "complete.16.none": Target(10, "ms"),
+    "complete.200.none": Target(20, "ms"),
+    "complete.10000.none": Target(400, "ms"),
+    "complete.written": Target(MIB, "MiB"),
+    "parts.cpu": Target(1.1),
+    "parts.get": Target(0.95, at_least=True),
     "list.page": Target(1.5),
     "list.first": Target(150, "ms"),
     "list.seen": Target(1, at_least=True),  # 1: the next page shows the change

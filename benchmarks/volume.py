@@ -19,8 +19,9 @@ SIZE = 12 << 30  # bytes; the file is sparse
 MAKE = {
     "ext4": ("mkfs.ext4", "-q", "-F", "-N", "2000000", "-E", "lazy_itable_init=1"),
     "xfs": ("mkfs.xfs", "-q", "-f"),
+    "btrfs": ("mkfs.btrfs", "-q", "-f"),
 }
-MOUNT = {"ext4": "loop,noinit_itable", "xfs": "loop"}
+MOUNT = {"ext4": "loop,noinit_itable", "xfs": "loop", "btrfs": "loop"}
 
 
 @contextmanager
@@ -53,6 +54,17 @@ def mount_of(folder: Path) -> tuple[str, str]:
         if inside and len(point) >= len(best):
             best, found = point, (device, kind)
     return found
+
+
+def written(folder: Path) -> int | None:
+    """Return the bytes that the device of a fresh file system was told to write; None: of another.
+
+    Source: Documentation/block/stat.rst, "write sectors" are of 512 bytes.
+    """
+    name = os.path.basename(mount_of(folder)[0])
+    if not name.startswith("loop"):
+        return None
+    return int(Path("/sys/class/block", name, "stat").read_text().split()[6]) * 512
 
 
 def describe(folder: Path) -> str:

@@ -1,9 +1,9 @@
 """acl: who may do what.
 
 Today's rule is the shortest that is safe: administrators may do everything, among them every key
-that has no account, and all others nothing. Grants of buckets and objects belong here: the permission that an operation needs stands in
-its row of the routing table, and what depends on the object itself is asked through
-``call.checks``, under the object's lock.
+that has no account, and all others nothing. Grants of buckets and objects belong here: the
+permission that an operation needs stands in its row of the routing table, and what depends on the
+object itself is asked through ``call.checks``, under the object's lock.
 
 Ini options of ``[filter:acl]``: none.
 
