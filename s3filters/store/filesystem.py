@@ -27,6 +27,7 @@ LOCAL = {
 _PROBE = "user.s3filters.probe"
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _FICLONE = 0x40049409  # linux/fs.h
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.renameat2.argtypes = (
@@ -36,6 +37,9 @@ _libc.renameat2.argtypes = (
     ctypes.c_char_p,
     ctypes.c_uint,
 )
+
+
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 class Unsuitable(Exception):
@@ -82,6 +86,15 @@ def rename_if_absent(directory: int, name: str, new_name: str) -> None:
         directory, name.encode(), directory, new_name.encode(), _RENAME_NOREPLACE
     )
     if done < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def punch_hole(fd: int, offset: int, count: int) -> None:
+    """Give back the space of a range of an open file, which then reads as zeros.
+
+    Raise OSError, with EOPNOTSUPP where the file system cannot (fallocate(2)).
+    """
+    if _libc.fallocate(fd, _PUNCH_HOLE | _KEEP_SIZE, offset, count) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 

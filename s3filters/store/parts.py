@@ -149,7 +149,8 @@ class PartDraft:
     """
 
     __slots__ = (
-        "_fd", "_folder", "_name", "_part", "_path", "_slot", "_tree", "number", "size", "upload",
+        "_fd", "_folder", "_name", "_named", "_part", "_path", "_slot", "_tree", "number", "size",
+        "upload",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, upload: Upload, number: int, size: int) -> None:
@@ -161,14 +162,12 @@ class PartDraft:
         self._fd = -1  # the file that becomes the part
         self._name = ""  # its name until then, where there is no O_TMPFILE
         self._slot: Slot | None = None
+        self._named = False  # it is the part: its bytes count
         self._part: PartRecord | None = None  # once all but the name is done
         self._folder = uploads.open_directory(tree, upload.bucket, upload.key, upload.id)
         try:
             if tree.places_directly:
-                self._slot = placed.take(tree, upload, self._folder, number, size)
-                if self._slot is not None and self._has_come():
-                    self._slot.close()
-                    self._slot = None
+                self._slot = self._take(size)
             if self._slot is None:
                 self._make()
         except BaseException as error:
@@ -176,6 +175,19 @@ class PartDraft:
             if isinstance(error, OSError):
                 raise self._failed(error) from error
             raise
+
+    def _take(self, size: int) -> Slot | None:
+        """Take a slot in which nothing counts, if there is one."""
+        slot = placed.take(self._tree, self.upload, self._folder, self.number, size)
+        if slot is None:
+            return None
+        taken = True
+        try:
+            taken = self._has_come()
+        finally:
+            if taken:
+                slot.close()
+        return None if taken else slot
 
     def _has_come(self) -> bool:
         """True when there is such a part: it may be where the slot is, and stays there.
@@ -268,6 +280,7 @@ class PartDraft:
         if not self._name:
             try:
                 placed.link(self._fd, self._folder, name)
+                self._named = True
                 self._tree.step("part linked")
                 return
             except FileExistsError:
@@ -275,6 +288,7 @@ class PartDraft:
                 placed.link(self._fd, self._folder, self._name)
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._name = ""
+        self._named = True
         self._tree.step("part renamed")
 
     def discard(self) -> None:
@@ -284,7 +298,7 @@ class PartDraft:
                 os.unlink(self._name, dir_fd=self._folder)
             self._name = ""
         if self._slot is not None:
-            self._slot.close()
+            self._slot.close() if self._named else self._slot.give_up()
             self._slot = None
         for fd in (self._fd, self._folder):
             if fd >= 0:

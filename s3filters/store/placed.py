@@ -15,8 +15,8 @@ What makes this safe:
 * The *gate* is byte 0. Each write holds it shared, and looks whether the data file has an ETag.
   Who completes holds it alone while it gives the file that ETag; from then on nobody else writes
   to it, in any process, whatever came of completing: the file is an object, or may be one soon.
-* The bytes of a part that was not acknowledged are worth nothing, and stay until another part is
-  written there or the upload ends.
+* The bytes of a part that was not acknowledged are worth nothing. Who gives up gives their space
+  back; what a death left stays until another part is written there or the upload ends.
 
 Where it is used: on file systems of this machine that cannot share blocks (ext4), and on those
 that can (xfs, btrfs) when nothing is synced, because sharing waits for the disk. Elsewhere, and
@@ -31,7 +31,7 @@ import fcntl
 import os
 import struct
 
-from s3filters.store import errors, parents, paths
+from s3filters.store import errors, filesystem, parents, paths
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
@@ -112,12 +112,13 @@ def _copy_some(source: int, offset: int, target: int, at: int, count: int) -> in
 class Slot:
     """The place of one part in a data file, held until it is closed."""
 
-    __slots__ = ("fd", "name", "offset")
+    __slots__ = ("_size", "fd", "name", "offset")
 
-    def __init__(self, fd: int, name: str, offset: int) -> None:
+    def __init__(self, fd: int, name: str, offset: int, size: int) -> None:
         self.fd = fd
         self.name = name
         self.offset = offset
+        self._size = size
 
     def write(self, view: memoryview, at: int) -> None:
         """Write all of a buffer, ``at`` bytes behind the beginning of the part.
@@ -148,6 +149,14 @@ class Slot:
     def close(self) -> None:
         """Let go of the slot."""
         os.close(self.fd)
+
+    def give_up(self) -> None:
+        """Let go of the slot, in which nothing counts, and of the space that was taken there."""
+        try:
+            with contextlib.suppress(errors.SlowDown, OSError), _Passage(self.fd):
+                filesystem.punch_hole(self.fd, self.offset, self._size)
+        finally:
+            self.close()
 
 
 class _Passage:
@@ -203,7 +212,7 @@ def take(tree: Tree, upload: Upload, folder: int, number: int, size: int) -> Slo
         if size <= step:
             offset = (number - 1) * step
             if offset + size <= MOST and not is_closed(fd) and _reserve(fd, number):
-                return Slot(fd, name, offset)
+                return Slot(fd, name, offset, size)
             os.close(fd)
             return None
         os.close(fd)

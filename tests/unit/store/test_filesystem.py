@@ -95,3 +95,12 @@ def test_rename_if_absent_never_replaces(tmp_path):
     filesystem.rename_if_absent(fd, "a", "c")
     os.close(fd)
     assert sorted(os.listdir(tmp_path)) == ["b", "c"]
+
+
+def test_a_hole_is_punched_or_said_to_be_impossible(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 16384)
+    with open(tmp_path / "file", "r+b") as file:
+        filesystem.punch_hole(file.fileno(), 4096, 4096)
+    assert (tmp_path / "file").read_bytes() == b"x" * 4096 + bytes(4096) + b"x" * 8192
+    with open(tmp_path / "file", "rb") as file, pytest.raises(OSError, match="descriptor"):
+        filesystem.punch_hole(file.fileno(), 0, 1)

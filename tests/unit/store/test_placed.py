@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from s3filters.store import errors, filesystem, placed
+from s3filters.store import errors, filesystem, parts, placed
 from tests.unit.store.conftest import BUCKET
 from tests.unit.store.multipart import begin, draft, folder, md5, put
 
@@ -176,3 +176,56 @@ def test_copying_shares_or_copies_the_bytes_asked_for(tmp_path):
             placed.copy(source.fileno(), 8, target.fileno(), 0, 5)
     assert (tmp_path / "target").read_bytes()[3:] == b"23456"
     assert BUCKET
+
+
+def test_a_part_that_is_given_up_gives_its_space_back(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"x" * 65536)
+    data = folder(direct, upload) / "data.1"
+    before = os.stat(data).st_blocks
+    late = draft(direct, upload, 2, b"y" * 65536)
+    assert os.stat(data).st_blocks > before
+    late.discard()
+    assert os.stat(data).st_blocks <= before
+    assert data.read_bytes()[:65536] == b"x" * 65536
+
+
+def test_a_part_that_is_given_up_takes_nothing_from_what_may_be_an_object(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"xxxx")
+    late = draft(direct, upload, 2, b"yyyy")
+    fd = os.open(folder(direct, upload) / "data.1", os.O_RDWR)
+    placed.close_gate(fd, "0" * 32)
+    late.discard()
+    assert os.pread(fd, 9, 0) == b"xxxxyyyy"
+    os.close(fd)
+
+
+def test_a_part_that_has_its_name_keeps_its_bytes_whatever_fails_then(direct, monkeypatch):
+    upload = begin(direct)
+    part = draft(direct, upload, 1, b"xxxx")
+
+    def fail(word):
+        if word == "part synced":
+            raise OSError(5, "EIO")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(direct.store, "trace", fail)
+        with pytest.raises(errors.InternalError):
+            part.commit(md5(b"xxxx"), "", "")
+    assert (folder(direct, upload) / "data.1").read_bytes() == b"xxxx"
+
+
+def test_a_part_that_cannot_be_looked_for_is_not_written_over(direct, monkeypatch):
+    upload = begin(direct)
+    put(direct, upload, 1, b"xxxx")
+
+    def fail(*_):
+        raise OSError(5, "EIO")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "read", fail)
+        with pytest.raises(errors.InternalError):
+            direct.store.part(upload, 1, 4)
+    assert (folder(direct, upload) / "data.1").read_bytes() == b"xxxx"
+    assert put(direct, upload, 2, b"yyyy").data == "data.1"
