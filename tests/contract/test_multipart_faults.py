@@ -46,11 +46,11 @@ def app(tmp_path: Path) -> object:
 def client() -> tuple[object, list[object]]:
     """A client, which takes longer to make than these tests to run, and the app that it asks."""
     apps = []
-    return wire.client(
-        lambda environ, start_response: apps[-1](environ, start_response),
-        daemon.ACCESS_KEY,
-        daemon.SECRET_KEY,
-    ), apps
+
+    def latest(environ, start_response):
+        return apps[-1](environ, start_response)
+
+    return wire.client(latest, daemon.ACCESS_KEY, daemon.SECRET_KEY), apps
 
 
 @pytest.fixture
