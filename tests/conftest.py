@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from s3filters.pipeline import fs
+
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile(
@@ -27,3 +29,11 @@ def no_credentials_in_the_environment(monkeypatch):
     """A developer's own keys neither sign a test's request nor open its server."""
     for name in CREDENTIAL_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_sweeping_beside_the_tests():
+    """A thread of an earlier test's app neither logs into a later test nor meets its patches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fs, "FIRST_SWEEP_S", 10.0**6)
+        yield

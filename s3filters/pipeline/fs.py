@@ -126,7 +126,7 @@ class FsApp:
                     "aborted upload %s of %s/%s: it was begun on %s and not completed",
                     *(upload.id, upload.bucket, ascii(upload.key)[1:-1], begun),
                 )
-        except S3Error as error:
+        except (OSError, S3Error) as error:
             log.warning("could not abort uploads that were not completed: %s", error)
 
 

@@ -138,8 +138,11 @@ def test_what_crashes_left_is_swept_and_logged(make, passes, monkeypatch, caplog
     assert caplog.messages == ["removed 3 files and uploads that crashes had left"]
 
 
+@pytest.mark.parametrize(
+    "error", [S3Error("InternalError"), OSError(errno.EMFILE, "InternalError of the disk")]
+)
 def test_what_is_in_the_way_is_logged_and_keeps_nobody_from_the_rest(
-    make, passes, monkeypatch, caplog
+    make, passes, monkeypatch, caplog, error
 ):
     app = make()
 
@@ -147,7 +150,7 @@ def test_what_is_in_the_way_is_logged_and_keeps_nobody_from_the_rest(
         raise OSError(errno.EIO, "the disk is ill")
 
     def reap(_age):
-        raise S3Error("InternalError")
+        raise error
 
     monkeypatch.setattr(app.backend.store, "sweep", sweep)
     monkeypatch.setattr(app.backend.store, "reap_uploads", reap)
