@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from s3filters import offload, options
 from s3filters.backends import base
 from s3filters.backends.fs import FsBackend, upkeep
+from s3filters.s3 import refusals
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
 
@@ -90,10 +91,20 @@ class FsApp:
         try:
             if call is None:
                 raise S3Error("MethodNotAllowed")
+            if not call.guarded:
+                refusals.check_grants(environ)
             reply: Any = base.answer(self.backend, call)
         except S3Error as error:
             reply = error.bare()
         return reply(environ, start_response)  # type: ignore[no-any-return]
+
+    def bucket_facts(self, bucket: str) -> Any:
+        """Return the record of a bucket, for ``acl``. Raise NoSuchBucket."""
+        return self.backend.bucket_record(bucket)
+
+    def object_tags(self, record: Any) -> Mapping[str, str]:
+        """Return the tags of an object by its record, for ``acl``."""
+        return self.backend.object_tags(record)
 
     def _start(self) -> None:
         """Begin to sweep, at the first request: threads do not survive the fork of a worker."""

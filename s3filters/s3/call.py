@@ -65,11 +65,11 @@ class Call:
     what it read. A check refuses by raising S3Error. ``source_checks`` are those of the source of a
     copy; ``permit`` gives those of a key and version id that stand in the body.
 
-    The last fields are ``acl``'s: without it they are as here. ``facts`` say who may do what in the
-    bucket, and ``owners`` whose buckets a list shows, all where it is None. ``acl`` is stored with
-    a new object and ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an
-    owner, and the owner of the bucket if it is for an object. ``tags`` are those of a body, once
-    they are read.
+    The last fields are ``acl``'s: without it they are as here. ``guarded``: somebody has decided
+    that the request may be answered. ``facts`` say who may do what in the bucket, and ``owners``
+    whose buckets a list shows, all where it is None. ``acl`` is stored with a new object and
+    ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an owner, and the
+    owner of the bucket if it is for an object. ``tags`` are those of a body, once they are read.
     """
 
     operation: str
@@ -89,6 +89,7 @@ class Call:
     permit: Callable[[str, str | None], Sequence[Check]] | None = None
     tiered: bool = False  # set by glacier: object and listing answers ask the store for the tier
     multipart: bool = False  # set by s3multi: the backend may answer the multipart operations
+    guarded: bool = False
     bucket_record: Any = None  # the store's, read once
     facts: Any = None
     owners: frozenset[str] | None = None

@@ -102,12 +102,18 @@ def test_the_regions_own_configuration_makes_one(ask, root, body):
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["x-amz-acl", "x-amz-grant-read", "x-amz-object-ownership"],
+    ("headers", "code"),
+    [
+        ({"x-amz-acl": "public-read-write"}, "InvalidBucketAclWithObjectOwnership"),
+        ({"x-amz-acl": "public-read", "x-amz-grant-read": "id=x"}, "InvalidRequest"),
+        ({"x-amz-acl": "all-read"}, "InvalidArgument"),
+        ({"x-amz-grant-read": "public-read-write"}, "InvalidArgument"),
+        ({"x-amz-object-ownership": "public-read-write"}, "InvalidArgument"),
+    ],
 )
-def test_what_would_be_ignored_is_refused(ask, root, header):
-    answer = ask("PUT", "/box", headers={header: "public-read-write"})
-    assert (answer.status, answer.code) == (501, "NotImplemented")
+def test_grants_and_ownership_that_cannot_be_make_no_bucket(ask, root, headers, code):
+    answer = ask("PUT", "/box", headers=headers)
+    assert (answer.status, answer.code) == (400, code)
     assert on_disk(root) == {}
 
 

@@ -435,7 +435,7 @@ def test_a_target_that_cannot_be_is_refused(s3, ask, box):
     cold = {"x-amz-storage-class": "DEEP_ARCHIVE"}
     assert ask("PUT", "/box/to", headers=source | cold).code == "InvalidStorageClass"
     public = {"x-amz-acl": "public-read"}
-    assert ask("PUT", "/box/to", headers=source | public).code == "NotImplemented"
+    assert ask("PUT", "/box/to", headers=source | public).code == "AccessControlListNotSupported"
     assert on_disk(box) == before
 
 

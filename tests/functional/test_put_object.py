@@ -96,9 +96,9 @@ WRONG = {  # what is asked for -> the error
     "class": ({"x-amz-storage-class": "COLD"}, "InvalidStorageClass"),
     "metadata": ({"x-amz-meta-a": "x" * 2048}, "MetadataTooLarge"),
     "tags": ({"x-amz-tagging": "a=b&a=c"}, "InvalidArgument"),
-    "grant": ({"x-amz-grant-read": "id=somebody"}, "NotImplemented"),
+    "grant": ({"x-amz-grant-read": "id=somebody"}, "AccessControlListNotSupported"),
     "encryption": ({"x-amz-server-side-encryption": "aws:kms"}, "NotImplemented"),
-    "public": ({"x-amz-acl": "public-read"}, "NotImplemented"),
+    "public": ({"x-amz-acl": "public-read"}, "AccessControlListNotSupported"),
     "lock": ({"x-amz-object-lock-legal-hold": "ON"}, "NotImplemented"),
     "append": ({"x-amz-write-offset-bytes": "5"}, "NotImplemented"),
 }

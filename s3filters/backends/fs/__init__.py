@@ -13,6 +13,7 @@ from s3filters.backends.fs.buckets import Buckets
 from s3filters.backends.fs.completing import Completing
 from s3filters.backends.fs.copying import Copying
 from s3filters.backends.fs.deleting import Deleting
+from s3filters.backends.fs.facts import Facts
 from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.reading import Reading
 from s3filters.backends.fs.uploading import Uploading
@@ -23,6 +24,7 @@ from s3filters.store.filesystem import Unsuitable
 
 
 class FsBackend(
+    Facts,
     Buckets,
     Reading,
     Writing,

@@ -57,14 +57,21 @@ class Buckets(Part):
         after = call.params.get("ContinuationToken") or ""
         prefix = call.params.get("Prefix") or ""
         every = self.offload.run(self.store.buckets)
-        return [b for b in every if b.name.startswith(prefix) and b.name > after]
+        owners = call.owners
+        return [
+            b
+            for b in every
+            if b.name.startswith(prefix)
+            and b.name > after
+            and (owners is None or b.owner in owners)
+        ]
 
     def create_bucket(self, call: Call) -> Reply:
         """Make a bucket. One's own bucket again answers 200 in us-east-1, as AWS does there."""
         owner = call.identity.id if call.identity else ""
         self._check_location(call)
         try:
-            self.offload.run(self.store.create_bucket, call.bucket, owner)
+            self.offload.run(self.store.create_bucket, call.bucket, owner, call.settings)
         except store_errors.BucketAlreadyExists as error:
             if self._owner_of(call.bucket) not in ("", owner):
                 raise S3Error("BucketAlreadyExists", BucketName=call.bucket) from error

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from s3filters.backends.fs import slowly
-from s3filters.backends.fs.parts import Check, Part, no_version, of_directory, write_check
+from s3filters.backends.fs.parts import Part, ask, no_version, of_directory, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store import errors as store_errors
+from s3filters.store import recognizing
 from s3filters.store.metadata import Attributes, Checksums, Record
 from s3filters.store.objects import Opened
 
@@ -33,23 +33,18 @@ class Copying(Part):
         if source.version_id not in (None, "null"):
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
         no_version(call)
-        check = write_check(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
-        return slowly.answer(
-            self.offload, call, lambda: _copied(self._copy(call, only_if_absent, check))
-        )
+        return slowly.answer(self.offload, call, lambda: _copied(self._copy(call, only_if_absent)))
 
-    def _copy(self, call: Call, only_if_absent: bool, check: Check | None) -> Record:
+    def _copy(self, call: Call, only_if_absent: bool) -> Record:
         """The whole copy, as one blocking verb."""
         source = call.copy_source
         assert source is not None
-        try:
-            opened = self.store.open(source.bucket, source.key)
-        except store_errors.NoSuchKey:
-            self.store.bucket(source.bucket)
-            raise S3Error("NoSuchKey", Key=source.key) from None
+        opened = self.open_source(call)
         try:
             record = opened.record
+            ask(call.source_checks, record)  # which may leave more to check of the target
+            check = write_check(call)
             source.conditions.check_source(record.etag, record.mtime_ns // 1_000_000_000)
             if record.size > rules.PUT_BYTES:
                 raise S3Error(
@@ -122,6 +117,7 @@ def _attributes(call: Call, opened: Opened) -> Attributes:
     record, given = opened.record, call.headers
     assert given is not None
     replace = call.params.get("MetadataDirective") == "REPLACE"
+    replaces_tags = call.params.get("TaggingDirective") == "REPLACE"
     keep = _keeps_digests(record, given.checksum_algorithm)
     etag, checksums = (
         (record.etag, record.checksums) if keep else _digests(opened, given.checksum_algorithm)
@@ -140,7 +136,8 @@ def _attributes(call: Call, opened: Opened) -> Attributes:
         storage_class=given.storage_class,
         parts=record.parts if keep else (),
         part_checksums=record.part_checksums if keep else (),
-        tags=given.tags if call.params.get("TaggingDirective") == "REPLACE" else opened.tags(),
+        tags=given.tags if replaces_tags else recognizing.tags_in(record.tagging),
+        acl=call.acl,
     )
 
 

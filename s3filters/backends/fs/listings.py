@@ -97,7 +97,10 @@ class Listings(Part):
         """The element for the bucket's owner, whose every object is."""
         # The walk has just opened the bucket: where that is local, looking at it cannot wait.
         look, bucket = self.store.bucket, call.bucket or ""
-        owner = (look(bucket) if self.store.local else self.offload.run(look, bucket)).owner
+        record = call.bucket_record
+        if record is None:
+            record = look(bucket) if self.store.local else self.offload.run(look, bucket)
+        owner = record.owner
         if not owner and call.identity is not None:
             owner = call.identity.id
         return f"<Owner><ID>{xml.escape(owner)}</ID></Owner>" if owner else ""

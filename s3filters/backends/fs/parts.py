@@ -11,8 +11,9 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import DEFAULT_TYPE
 from s3filters.store import Store
-from s3filters.store.errors import Busy
+from s3filters.store.errors import Busy, NoSuchKey
 from s3filters.store.metadata import Record
+from s3filters.store.objects import Opened
 
 T = TypeVar("T")
 Check = Callable[[Record | None], None]
@@ -29,7 +30,11 @@ class Part:
         """Honour ``x-amz-expected-bucket-owner``. Raise AccessDenied when it is another's."""
         expected = call.params.get("ExpectedBucketOwner")
         if expected is not None:
-            self.check_owner(call.bucket, expected)
+            known = call.bucket_record
+            if known is None:
+                self.check_owner(call.bucket, expected)
+            elif known.owner != expected:
+                raise S3Error("AccessDenied")
         expected = call.params.get("ExpectedSourceBucketOwner")
         if expected is not None and call.copy_source is not None:
             self.check_owner(call.copy_source.bucket, expected)
@@ -49,6 +54,20 @@ class Part:
         """Raise AccessDenied unless the bucket's owner has this id (some buckets have none)."""
         if self.offload.run(self.store.bucket, bucket).owner != expected:
             raise S3Error("AccessDenied")
+
+    def open_source(self, call: Call) -> Opened:
+        """Open the source of a copy, in a blocking verb. Raise NoSuchKey, AccessDenied, StoreError.
+
+        The caller asks ``source_checks`` about what was opened.
+        """
+        source = call.copy_source
+        assert source is not None
+        try:
+            return self.store.open(source.bucket, source.key)
+        except NoSuchKey:
+            self.store.bucket(source.bucket)
+            ask(call.source_checks, None)
+            raise S3Error("NoSuchKey", Key=source.key) from None
 
 
 def only_null_version(call: Call) -> None:
@@ -80,8 +99,8 @@ def of_directory(headers: Mapping[str, str]) -> dict[str, str]:
     return {**headers, "content-type": "application/x-directory"}
 
 
-def ask(checks: Iterable[Check], current: Record | None) -> None:
-    """Call each check with a record, None where there is no object. Raise what they raise."""
+def ask(checks: Iterable[Callable[[Any], None]], current: Any) -> None:
+    """Call each check with a record, None where there is nothing. Raise what they raise."""
     for check in checks:
         check(current)
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from s3filters.backends.fs.parts import Part, only_null_version
+from s3filters.backends.fs.parts import Part, ask, only_null_version
 from s3filters.s3 import dates, xml
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import WouldBlock
+from s3filters.store.errors import NoSuchKey, WouldBlock
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
 
@@ -81,6 +81,7 @@ class Reading(Part):
         assert opened is not None
         try:
             record = opened.record
+            ask(call.checks, record)
             status, offset, count, extra = self._select(call, record)
             headers = answer_headers(call, record, whole=count == record.size)
             headers += extra
@@ -133,7 +134,9 @@ class Reading(Part):
         return self._quickly(self.store.open, call)  # type: ignore[no-any-return]
 
     def _record(self, call: Call) -> Record:
-        return self._quickly(self.store.head, call)  # type: ignore[no-any-return]
+        record: Record = self._quickly(self.store.head, call)
+        ask(call.checks, record)
+        return record
 
     def _quickly(self, verb: Callable[..., Any], call: Call) -> Any:
         """Run a reading verb at once where all it needs is in memory, else where it may wait."""
@@ -146,7 +149,14 @@ class Reading(Part):
                 return verb(call.bucket, call.key, cached=True)
             except WouldBlock:
                 pass
-        return self.offload.run(verb, call.bucket, call.key)
+            except NoSuchKey:
+                ask(call.checks, None)
+                raise
+        try:
+            return self.offload.run(verb, call.bucket, call.key)
+        except NoSuchKey:
+            ask(call.checks, None)
+            raise
 
     def _select(self, call: Call, record: Record) -> tuple[int, int, int, list[tuple[str, str]]]:
         """Return status, offset, count and further headers after conditions and range."""

@@ -11,7 +11,7 @@ import re
 
 from s3filters.backends.fs import slowly
 from s3filters.backends.fs.intake import Buffers, absorb
-from s3filters.backends.fs.parts import Part, no_version
+from s3filters.backends.fs.parts import Part, ask, no_version
 from s3filters.backends.fs.slowly import patiently
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, multipart, rules, xml
@@ -20,7 +20,6 @@ from s3filters.s3.body import Body
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store import errors as store_errors
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
 from s3filters.store.parts import PartDraft, PartRecord
@@ -117,13 +116,10 @@ class Uploading(Part):
         """The whole copy, as one blocking verb."""
         source = call.copy_source
         assert source is not None
-        try:
-            opened = self.store.open(source.bucket, source.key)
-        except store_errors.NoSuchKey:
-            self.store.bucket(source.bucket)
-            raise S3Error("NoSuchKey", Key=source.key) from None
+        opened = self.open_source(call)
         try:
             record = opened.record
+            ask(call.source_checks, record)
             source.conditions.check_source(record.etag, record.mtime_ns // 1_000_000_000)
             first, count = _selected(call, record.size)
             upload, draft = self._begin_part(call, count)

@@ -10,18 +10,19 @@ import time
 import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from s3filters.backends.fs.listings import quote
-from s3filters.backends.fs.parts import Part, no_version
+from s3filters.backends.fs.parts import Part, ask, no_version
 from s3filters.backends.fs.slowly import patiently
 from s3filters.s3 import dates, xml
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import NoSuchUpload
+from s3filters.store.errors import NoSuchKey, NoSuchUpload
 from s3filters.store.parts import PartRecord
 from s3filters.store.uploads import Upload
 
@@ -52,10 +53,11 @@ class Uploads(Part):
             user=given.user,
             storage_class=given.storage_class,
             tags=given.tags,
+            acl=call.acl,
             algorithm=algorithm,
             checksum_type=kind,
         )
-        self.offload.run(self.store.create_upload, upload)
+        self.offload.run(self._begin_upload, call, upload)
         headers = [_XML]
         if algorithm:
             headers.append(("x-amz-checksum-algorithm", algorithm))
@@ -63,14 +65,23 @@ class Uploads(Part):
         document = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id}
         return Reply(200, headers, xml.render("InitiateMultipartUploadResult", document))
 
+    def _begin_upload(self, call: Call, upload: Upload) -> None:
+        """Ask about the object that is there now, and begin, as one blocking verb."""
+        if call.checks:
+            current = None
+            with suppress(NoSuchKey):
+                current = self.store.head(call.bucket, call.key)
+            ask(call.checks, current)
+        self.store.create_upload(upload)
+
     def abort_multipart_upload(self, call: Call) -> Reply:
         """Give an upload up. Raise NoSuchUpload, PreconditionFailed, SlowDown."""
         self.expect_owner(call)
         upload_id = call.params["UploadId"]
         initiated = call.params.get("IfMatchInitiatedTime")
-        if initiated is not None:
-            upload = self.offload.run(self.store.upload, call.bucket, call.key, upload_id)
-            if upload.initiated_ns // 1_000_000_000 != initiated:
+        if initiated is not None or call.checks:
+            upload = self.offload.run(self._upload_of, call)
+            if initiated not in (None, upload.initiated_ns // 1_000_000_000):
                 raise S3Error("PreconditionFailed", Condition="x-amz-if-match-initiated-time")
         patiently(self.offload, self.store.end_upload, call.bucket, call.key, upload_id)
         return Reply(204)
@@ -100,7 +111,7 @@ class Uploads(Part):
     def _parts_of(self, call: Call) -> tuple[Upload, str, list[PartRecord], bool]:
         """All that ListParts answers, as one blocking verb."""
         params, store = call.params, self.store
-        upload = store.upload(call.bucket, call.key, params["UploadId"])
+        upload = self._upload_of(call)
         parts: list[PartRecord] = []
         truncated = False
         if params["MaxParts"]:
@@ -108,6 +119,16 @@ class Uploads(Part):
                 call.bucket, call.key, upload.id, params["PartNumberMarker"], params["MaxParts"]
             )
         return upload, self._holder_of(call), parts, truncated
+
+    def _upload_of(self, call: Call) -> Upload:
+        """The upload that a call names, in a blocking verb. Raise NoSuchUpload, AccessDenied."""
+        try:
+            upload = self.store.upload(call.bucket, call.key, call.params["UploadId"])
+        except NoSuchUpload:
+            ask(call.checks, None)
+            raise
+        ask(call.checks, upload)
+        return upload
 
     def list_multipart_uploads(self, call: Call) -> Reply:
         """A page of a bucket's uploads: by key, those of one key in the order of their beginning.
@@ -163,7 +184,7 @@ class Uploads(Part):
 
     def _holder_of(self, call: Call) -> str:
         """The id of the bucket's owner, in a blocking verb; of who asks where it has none."""
-        owner: str = self.store.bucket(call.bucket).owner
+        owner: str = (call.bucket_record or self.store.bucket(call.bucket)).owner
         return owner or (call.identity.id if call.identity is not None else "")
 
 

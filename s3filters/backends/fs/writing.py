@@ -102,6 +102,7 @@ def attributes_of(call: Call, body: Body) -> Attributes:
         checksums=Checksums(algorithm, "FULL_OBJECT", value),
         storage_class=headers.storage_class,
         tags=headers.tags,
+        acl=call.acl,
     )
 
 

@@ -20,14 +20,9 @@ def refused(**environ):
         "x-amz-copy-source-server-side-encryption-customer-algorithm: AES256",
         "x-amz-object-lock-mode: GOVERNANCE",
         "x-amz-object-lock-legal-hold: ON",
-        "x-amz-acl: public-read",
-        "x-amz-grant-read: id=1",
-        "x-amz-grant-full-control: id=1",
         "x-amz-write-offset-bytes: 5",
         "x-amz-bucket-object-lock-enabled: true",
-        "x-amz-object-ownership: ObjectWriter",
         "x-amz-if-match-size: 5",
-        "x-amz-acl: ",
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_refused_by_name(header):
@@ -40,11 +35,8 @@ def test_a_promise_that_cannot_be_kept_is_refused_by_name(header):
 @pytest.mark.parametrize(
     "header",
     [
-        "x-amz-acl: private",
-        "x-amz-acl: bucket-owner-full-control",
         "x-amz-object-lock-legal-hold: OFF",
         "x-amz-bucket-object-lock-enabled: false",
-        "x-amz-object-ownership: BucketOwnerEnforced",
         "x-amz-date: 20260101T000000Z",
         "x-amz-meta-a: b",
     ],
@@ -52,6 +44,39 @@ def test_a_promise_that_cannot_be_kept_is_refused_by_name(header):
 def test_what_changes_nothing_is_let_through(header):
     name, _, value = header.partition(": ")
     refusals.check_write({"HTTP_" + name.upper().replace("-", "_"): value})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-amz-acl: public-read",
+        "x-amz-acl: ",
+        "x-amz-grant-read: id=1",
+        "x-amz-grant-full-control: id=1",
+        "x-amz-object-ownership: ObjectWriter",
+    ],
+)
+def test_grants_are_refused_by_name_where_nobody_decides_by_them(header):
+    name, _, value = header.partition(": ")
+    environ = {"HTTP_" + name.upper().replace("-", "_"): value}
+    refusals.check_write(environ)
+    with pytest.raises(S3Error) as caught:
+        refusals.check_grants(environ)
+    assert (caught.value.code, caught.value.detail) == ("NotImplemented", {"Header": name})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-amz-acl: private",
+        "x-amz-acl: bucket-owner-full-control",
+        "x-amz-object-ownership: BucketOwnerEnforced",
+        "x-amz-server-side-encryption: AES256",
+    ],
+)
+def test_grants_of_what_there_is_anyway_are_let_through(header):
+    name, _, value = header.partition(": ")
+    refusals.check_grants({"HTTP_" + name.upper().replace("-", "_"): value})
 
 
 def test_a_read_with_a_key_of_the_client_is_refused():
