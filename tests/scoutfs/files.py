@@ -65,6 +65,7 @@ class Files:
         return self._open[handle]
 
     def _keep(self, opened: OpenFile) -> bytes:
+        self._inodes.hold(opened.inode)  # the kernel may forget it before it closes the file
         with self._lock:
             handle = next(self._numbers)
             self._open[handle] = opened
@@ -106,6 +107,7 @@ class Files:
         if opened.writable:
             opened.inode.save()
         os.close(opened.fd)
+        self._inodes.forget(self._inodes.node_of(opened.inode.number), 1)
         return b""
 
     def flush(self, request: Request) -> bytes:
@@ -180,10 +182,7 @@ class Files:
 
     def open_directory(self, request: Request) -> bytes:
         inode = self._inodes[request.node]
-        with os.scandir(inode.path) as found:
-            entries = [
-                (os.fsencode(each.name), names.kind_of(each), each.inode()) for each in found
-            ]
+        entries = names.entries_of(inode)
         own: list[Entry] = [(b".", 4, protocol.ROOT), (b"..", 4, protocol.ROOT)]
         fd = os.open(inode.path, os.O_RDONLY)
         return self._keep(OpenFile(fd, inode, False, tuple(own + entries)))

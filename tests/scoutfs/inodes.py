@@ -159,6 +159,11 @@ class Inodes:
             inode.lookups += 1
         return inode, found
 
+    def hold(self, inode: Inode) -> None:
+        """Count one more use of an inode, until it is forgotten."""
+        with self._lock:
+            inode.lookups += 1
+
     def save(self) -> None:
         """Keep what was counted and not kept yet."""
         with self._lock:

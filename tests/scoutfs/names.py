@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.scoutfs import protocol, waiting
@@ -248,6 +249,12 @@ def _set_times(inode: Inode, valid: int, fields: tuple[int, ...]) -> None:
     os.utime(inode.path, ns=times)
 
 
-def kind_of(entry: os.DirEntry[str]) -> int:
-    """Return d_type of a directory's entry."""
-    return stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode) >> 12
+def entries_of(inode: Inode) -> list[tuple[bytes, int, int]]:
+    """Return name, d_type and inode number of all that is in a directory now."""
+    found = []
+    with os.scandir(inode.path) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # removed while we look
+                kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode) >> 12
+                found.append((os.fsencode(entry.name), kind, entry.inode()))
+    return found
