@@ -22,6 +22,7 @@ from s3filters.s3 import (
     address,
     checksums,
     dates,
+    fields,
     headers,
     parameters,
     proofs,
@@ -34,8 +35,9 @@ from s3filters.s3.body import Body, source_of
 from s3filters.s3.call import IDENTITY, KEY, REQUEST_ID, Call, CopySource
 from s3filters.s3.conditions import Conditions
 from s3filters.s3.errors import S3Error
+from s3filters.s3.form import PostedFile
 from s3filters.s3.operations import COPY_SOURCE
-from s3filters.s3.row import BUCKET, DATA, FOREIGN, MUST, OBJECT, READ, SERVICE, WRITE, Row
+from s3filters.s3.row import BUCKET, DATA, FOREIGN, FORM, MUST, OBJECT, READ, SERVICE, WRITE, Row
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class S3api:
 
     def _understand(self, environ: Environ) -> Call:
         """Return the Call of a request. Raise S3Error when it is none, or none that S3 allows."""
-        bucket, key = self._place(environ)
+        bucket, key = address.of_request(environ, self._domains)
         text = environ.get("QUERY_STRING")
         query = address.query(text) if text else _NO_QUERY
         level = SERVICE if bucket is None else BUCKET if key is None else OBJECT
@@ -104,14 +106,6 @@ class S3api:
         elif row.writes:
             _read_writing(call, row, environ)
         return call
-
-    def _place(self, environ: Environ) -> tuple[str | None, str | None]:
-        path = environ.get("PATH_INFO", "")
-        if self._domains:
-            bucket = address.bucket_of_host(environ.get("HTTP_HOST", ""), self._domains)
-            if bucket is not None:
-                return bucket, address.key_of_path(path)
-        return address.of_path(path)
 
 
 def _answered_by_nobody(environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -195,6 +189,8 @@ _CONDITIONS: dict[str, Callable[[Environ], Conditions]] = {
 
 def _read_writing(call: Call, row: Row, environ: Environ) -> None:
     """What a change brings: headers to store, a source, a body and its proofs."""
+    if row.body == FORM:
+        _read_form(call, environ)
     refusals.check_write(environ)
     if row.header == COPY_SOURCE:
         call.copy_source = _copy_source(environ)
@@ -204,6 +200,16 @@ def _read_writing(call: Call, row: Row, environ: Environ) -> None:
     if row.body:
         call.body = _body(row, environ)
         _prove(call, row, call.body, environ)
+
+
+def _read_form(call: Call, environ: Environ) -> None:
+    """The form's fields, which ``sigauth`` may have put in the request's place already."""
+    posted = environ["wsgi.input"]
+    if not isinstance(posted, PostedFile):
+        posted = fields.receive(environ, _content_length(environ))
+    call.key = posted.form.fields["key"]
+    rules.check_key(call.key, write=True)
+    call.params.update(fields.success(environ, posted.form))
 
 
 def _copy_source(environ: Environ) -> CopySource:
@@ -231,7 +237,7 @@ def _body(row: Row, environ: Environ) -> Body:
             raise S3Error(
                 "EntityTooLarge", ProposedSize=body.length, MaxSizeAllowed=rules.PUT_BYTES
             )
-    elif body.length is None and "HTTP_TRANSFER_ENCODING" not in environ:
+    elif body.length is None and row.body != FORM and "HTTP_TRANSFER_ENCODING" not in environ:
         body.length = 0
     return body
 
@@ -253,7 +259,7 @@ def _prove(call: Call, row: Row, body: Body, environ: Environ) -> None:
     if row.proof == MUST and algorithm is None and "HTTP_CONTENT_MD5" not in environ:
         message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
         raise S3Error("InvalidRequest", message)
-    if row.body == DATA:
+    if row.body in (DATA, FORM):
         body.want("MD5")
         if call.headers is None:  # a part: which checksum it is stored with, its upload says
             call.headers = headers.ObjectHeaders()

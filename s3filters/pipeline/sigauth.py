@@ -1,6 +1,7 @@
 """sigauth: the signature becomes an Identity, and the body proves itself while it is read.
 
-Verifies Signature Version 4 and 2, by Authorization header and by presigned URL. A request that was
+Verifies Signature Version 4 and 2, by Authorization header, by presigned URL, and by the fields of
+a browser's form, whose policy document is kept here. A request that was
 signed rightly goes on with its Identity in the environ, one that was not is refused with S3's own
 code, and one that has no signature goes on with none: what anonymous requests may do is for
 ``acl``. ``wsgi.input`` becomes a Body, which decodes aws-chunked and fails when the bytes are not
@@ -20,12 +21,13 @@ from typing import Any
 from s3filters import offload, options
 from s3filters.pipeline.base import App
 from s3filters.pipeline.s3api import domains
+from s3filters.s3 import address, fields
 from s3filters.s3.call import IDENTITY
 from s3filters.s3.errors import S3Error
-from s3filters.sign import accountfile, hoist
+from s3filters.sign import accountfile, hoist, post
 from s3filters.sign.credentials import Credentials
-from s3filters.sign.payload import body_of
-from s3filters.sign.proof import Rules
+from s3filters.sign.payload import body_of, content_length
+from s3filters.sign.proof import Proof, Rules
 from s3filters.sign.request import Request
 from s3filters.sign.verify import verify
 
@@ -102,10 +104,24 @@ class Sigauth:
                 environ[IDENTITY] = proof.credential.identity
                 if proof.hoisted:
                     hoist.into(environ, proof.hoisted)
-            environ["wsgi.input"] = body_of(environ, proof)
+            if environ["REQUEST_METHOD"] == "POST" and fields.posts(environ, self._rules.domains):
+                self._receive_form(environ, proof)
+            else:
+                environ["wsgi.input"] = body_of(environ, proof)
         except S3Error as error:
             return error(environ, start_response)
         return self.app(environ, start_response)
+
+    def _receive_form(self, environ: dict[str, Any], proof: Proof | None) -> None:
+        """Verify a form, which is signed by fields of its own and stands before its file."""
+        if proof is not None:
+            message = "A form is signed by its fields; a header or query cannot sign it."
+            raise S3Error("InvalidRequest", message)
+        posted = fields.receive(environ, content_length(environ))
+        bucket, _ = address.of_request(environ, self._rules.domains)
+        proof = post.verify(posted.form, bucket or "", self._rules, time.time())
+        if proof is not None:
+            environ[IDENTITY] = proof.credential.identity
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Sigauth]:

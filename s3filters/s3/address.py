@@ -5,7 +5,9 @@ Text that is not UTF-8 names nothing. The names themselves are judged elsewhere 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_plus
 
 from s3filters.s3.errors import S3Error
@@ -13,6 +15,23 @@ from s3filters.s3.memo import memo
 from s3filters.s3.parameters import bad
 
 _CACHED = 256  # characters; longer queries are mostly signatures, and never come again
+
+
+def of_request(
+    environ: Mapping[str, Any], domains: tuple[str, ...]
+) -> tuple[str | None, str | None]:
+    """Return (bucket, key) of a request in either style; None for what it does not name.
+
+    :param domains: lower case, each with a leading dot
+
+    Raise InvalidURI when its path is not UTF-8.
+    """
+    path = environ.get("PATH_INFO", "")
+    if domains:
+        bucket = bucket_of_host(environ.get("HTTP_HOST", ""), domains)
+        if bucket is not None:
+            return bucket, key_of_path(path)
+    return of_path(path)
 
 
 def of_path(path: str) -> tuple[str | None, str | None]:

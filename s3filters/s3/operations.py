@@ -19,6 +19,7 @@ from s3filters.s3.row import (
     DATA,
     DOCUMENT,
     FOREIGN,
+    FORM,
     MUST,
     OBJECT,
     READ,
@@ -107,7 +108,7 @@ ROWS: tuple[Row, ...] = (
     Row("PutObject", "PUT", OBJECT, "s3:PutObject", params=(_LONE_PART,), body=DATA, conditions=WRITE, stores=True),
     Row("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", conditions=WRITE),
     Row("WriteGetObjectResponse", "POST", BUCKET, "s3-object-lambda:WriteGetObjectResponse", header=ROUTE),
-    Row("PostObject", "POST", BUCKET, "s3:PutObject"),
+    Row("PostObject", "POST", BUCKET, "s3:PutObject", body=FORM, stores=True),
     Row("OptionsObject", "OPTIONS", OBJECT, "s3:GetBucketCORS"),
     Row("OptionsBucket", "OPTIONS", BUCKET, "s3:GetBucketCORS"),
     Row("GetObjectAttributes", "GET", OBJECT, "s3:GetObject", ("attributes",), headers=(

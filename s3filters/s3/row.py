@@ -14,7 +14,7 @@ from s3filters.s3.parameters import ABSENT, Param
 SERVICE, BUCKET, OBJECT = "service", "bucket", "object"
 
 # What a row's request carries as its body
-NOTHING, DATA, DOCUMENT = "", "data", "document"
+NOTHING, DATA, DOCUMENT, FORM = "", "data", "document", "form"  # form: data among fields
 # How a body of a row may be proven by Content-MD5 and checksum headers
 MAY, MUST, FOREIGN = "may", "must", "foreign"  # foreign: the headers speak of something else
 # Which side of an operation the If- headers guard

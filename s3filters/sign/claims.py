@@ -58,6 +58,14 @@ def query_malformed(words: str, **detail: Any) -> S3Error:
     return S3Error("AuthorizationQueryParametersError", message, **detail)
 
 
+def of_form(credential: str) -> Claim:
+    """Return the claim of a form's ``x-amz-credential``, which signs no headers but the policy.
+
+    Raise AuthorizationQueryParametersError.
+    """
+    return _claim(credential, "host", query_malformed)
+
+
 def _claim(credential: str, signed_headers: str, malformed: Malformed) -> Claim:
     words = credential.rsplit("/", 4)
     if len(words) != 5 or not words[0]:

@@ -59,7 +59,7 @@ def canonicalized_resource(path: str, query: str, bucket: str | None) -> str:
 
 def verify_header(request: Request, authorization: str, rules: Rules, now: float) -> Proof:
     """Verify a request that carries ``Authorization: AWS key:signature``. Raise S3Error."""
-    _check_allowed(rules)
+    check_allowed(rules)
     access_key, _, provided = authorization[len("AWS") :].strip(" ").rpartition(":")
     if not access_key or not provided:
         raise S3Error(
@@ -83,7 +83,7 @@ def verify_query(
     request: Request, parameters: dict[str, list[str]], rules: Rules, now: float
 ) -> Proof:
     """Verify a presigned URL with these decoded parameters. Raise S3Error."""
-    _check_allowed(rules)
+    check_allowed(rules)
     words = [parameters.get(name, []) for name in ("AWSAccessKeyId", "Signature", "Expires")]
     if any(len(values) != 1 for values in words):
         raise S3Error(
@@ -100,7 +100,8 @@ def verify_query(
     return _verified(request, access_key, provided, expires, rules, hoisted)
 
 
-def _check_allowed(rules: Rules) -> None:
+def check_allowed(rules: Rules) -> None:
+    """Raise InvalidRequest where Version 2 is not accepted."""
     if not rules.allow_v2:
         raise S3Error(
             "InvalidRequest",

@@ -14,7 +14,7 @@ BUILT = {
     "GetBucketVersioning", "PutObject", "GetObject", "HeadObject", "CopyObject", "DeleteObject",
     "DeleteObjects", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetObjectAttributes",
     "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
-    "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
+    "AbortMultipartUpload", "ListParts", "ListMultipartUploads", "PostObject",
 }  # fmt: skip
 PATHS = {"service": "/", "bucket": "/box", "object": "/box/key"}
 DOCUMENT = ["Code", "Message"]

@@ -15,6 +15,7 @@ from s3filters.backends.fs.copying import Copying
 from s3filters.backends.fs.deleting import Deleting
 from s3filters.backends.fs.facts import Facts
 from s3filters.backends.fs.listings import Listings
+from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
 from s3filters.backends.fs.uploading import Uploading
 from s3filters.backends.fs.uploads import Uploads
@@ -27,6 +28,7 @@ class FsBackend(
     Facts,
     Buckets,
     Reading,
+    Posting,
     Writing,
     Copying,
     Deleting,

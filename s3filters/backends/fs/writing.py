@@ -29,6 +29,10 @@ class Writing(Part):
         Raise what the body's proofs raise, PreconditionFailed and ConditionalRequestConflict's kin
         from the conditions, and the store's errors; in each case nothing is left behind.
         """
+        return Reply(200, stored_headers(self.put(call)))
+
+    def put(self, call: Call) -> Record:
+        """Store what a call brings, whose length may be unknown; raise as PutObject does."""
         no_version(call)
         self.expect_owner(call)
         body = call.body
@@ -38,12 +42,10 @@ class Writing(Part):
         if only_if_absent:
             self._refuse_existing(call)
         if call.key.endswith("/"):
-            record = self._put_directory(call, body)
-        elif body.length is not None and body.length <= SMALL:
-            record = self._put_small(call, body, only_if_absent)
-        else:
-            record = self._put_stream(call, body, only_if_absent)
-        return Reply(200, stored_headers(record))
+            return self._put_directory(call, body)
+        if body.length is not None and body.length <= SMALL:
+            return self._put_small(call, body, only_if_absent)
+        return self._put_stream(call, body, only_if_absent)
 
     def _refuse_existing(self, call: Call) -> None:
         """Refuse before the body is sent; link's EEXIST decides again at the end."""
@@ -56,7 +58,7 @@ class Writing(Part):
     def _put_directory(self, call: Call, body: Body) -> Record:
         if body.length:
             raise S3Error("DirectoryObjectContainsData")
-        body.read(0)
+        body.read(0, "DirectoryObjectContainsData")
         attributes = attributes_of(call, body)
         attributes.headers = of_directory(attributes.headers)
         return self.offload.run(  # type: ignore[no-any-return]
