@@ -46,15 +46,16 @@ venv() { # venv NAME REQUIREMENT...: made once; a changed requirement makes it a
 }
 
 node_client() {
-    [ -d "$folder/node/node_modules/@aws-sdk/client-s3" ] && return
-    command -v npm >/dev/null || { echo "no npm: @aws-sdk/client-s3 is not installed" >&2; return; }
+    [ -d "$folder/node/node_modules/@aws-sdk/lib-storage" ] && return
+    command -v npm >/dev/null || { echo "no npm: the SDK for JavaScript is not installed" >&2; return; }
     mkdir -p "$folder/node"
-    (cd "$folder/node" && npm install --silent --no-audit --no-fund --no-save --prefix . @aws-sdk/client-s3 >/dev/null)
+    (cd "$folder/node" && npm install --silent --no-audit --no-fund --no-save --prefix . @aws-sdk/client-s3 @aws-sdk/lib-storage >/dev/null)
 }
 
 debian
 venv boto3 boto3
 venv boto3-1.26 'boto3<1.27'
+venv boto3-crt 'boto3[crt]'
 venv awscli awscli
 venv s5cmd s5cmd
 venv minio minio

@@ -37,7 +37,6 @@ FILES = 1_003  # in one bucket: more than a page of a listing
 
 # What a client cannot do, whatever the server: never the server's fault, so each needs its reason.
 CANNOT = {
-    ("pyarrow", "64 MiB"): "pyarrow writes more than 10 MB in parts (multipart)",
     ("curl", "pages"): "curl asks for one page",
     ("s3cmd", "globs"): "s3cmd takes * and ? of a remote name for wildcards",
 }

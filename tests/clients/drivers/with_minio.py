@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from lines import serve
 from minio import Minio
-from minio.commonconfig import CopySource
+from minio.commonconfig import ComposeSource, CopySource
 
 end = urlsplit(os.environ["ENDPOINT"])
 s3 = Minio(
@@ -15,11 +15,11 @@ s3 = Minio(
     region=os.environ["AWS_REGION"],
     secure=end.scheme == "https",
 )
-WHOLE = 1 << 30
+PART = 5 << 20
 
 
 def upload(path, bucket, key):
-    s3.fput_object(bucket_name=bucket, object_name=key, file_path=path, part_size=WHOLE)
+    s3.fput_object(bucket_name=bucket, object_name=key, file_path=path, part_size=PART)
 
 
 def download(path, bucket, key):
@@ -27,6 +27,11 @@ def download(path, bucket, key):
 
 
 def copy(bucket, key, target):
+    if s3.stat_object(bucket_name=bucket, object_name=key).size > 2 * PART:
+        source = {"bucket_name": bucket, "object_name": key}
+        halves = [ComposeSource(**source, length=PART), ComposeSource(**source, offset=PART)]
+        s3.compose_object(bucket_name=bucket, object_name=target, sources=halves)
+        return
     s3.copy_object(
         bucket_name=bucket,
         object_name=target,

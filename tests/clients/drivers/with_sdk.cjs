@@ -1,12 +1,13 @@
-// @aws-sdk/client-s3 behind the drivers' protocol; see lines.py.
+// @aws-sdk/client-s3 and lib-storage behind the drivers' protocol; see lines.py.
 "use strict";
 const fs = require("node:fs");
 const readline = require("node:readline");
 const { pipeline } = require("node:stream/promises");
 const {
-  S3Client, CreateBucketCommand, DeleteBucketCommand, PutObjectCommand, GetObjectCommand,
-  CopyObjectCommand, DeleteObjectCommand, paginateListObjectsV2,
+  S3Client, CreateBucketCommand, DeleteBucketCommand, GetObjectCommand, CopyObjectCommand,
+  DeleteObjectCommand, paginateListObjectsV2,
 } = require("@aws-sdk/client-s3");
+const { Upload } = require("@aws-sdk/lib-storage");
 
 const s3 = new S3Client({
   endpoint: process.env.ENDPOINT,
@@ -19,10 +20,11 @@ const source = (bucket, key) => `${bucket}/${key.split("/").map(encodeURICompone
 const verbs = {
   make: ({ bucket }) => s3.send(new CreateBucketCommand({ Bucket: bucket })),
   drop: ({ bucket }) => s3.send(new DeleteBucketCommand({ Bucket: bucket })),
-  upload: ({ path, bucket, key }) => s3.send(new PutObjectCommand({
-    Bucket: bucket, Key: key,
-    Body: fs.createReadStream(path), ContentLength: fs.statSync(path).size,
-  })),
+  upload: ({ path, bucket, key }) => new Upload({
+    client: s3,
+    partSize: 5 * 2 ** 20,
+    params: { Bucket: bucket, Key: key, Body: fs.createReadStream(path) },
+  }).done(),
   download: async ({ path, bucket, key }) => {
     const got = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
     await pipeline(got.Body, fs.createWriteStream(path));
