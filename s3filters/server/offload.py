@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -28,13 +28,16 @@ T = TypeVar("T")
 class _Job:
     """One call: made here, done by a thread, waited for by at most one green thread."""
 
-    __slots__ = ("_context", "_pool", "args", "error", "finished", "function", "result", "waiter")
+    __slots__ = (
+        "_context", "_pool", "args", "error", "finished", "function", "result", "slow", "waiter",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._pool = pool
         self._context = copy_context()  # log lines of the thread name the request too
         self.function = function
         self.args = args
+        self.slow = False
         self.finished = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -67,6 +70,9 @@ class _Job:
         return self.finished
 
 
+_Queue: TypeAlias = "SimpleQueue[_Job | None]"
+
+
 class _Now:
     """Work that was done at once, because its caller may block."""
 
@@ -95,19 +101,27 @@ class Pool:
     """The real threads of a worker; an ``s3filters.offload.Offload``.
 
     Made in the hub's thread. Called from another thread, or in the hub itself, it simply calls.
+    What may take minutes has as many threads of its own: however much of that there is, it keeps
+    nobody else waiting for a thread.
     """
 
     def __init__(self, hub: Hub, threads: int) -> None:
         self._hub = hub
         self._owner = threading.get_ident()
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: _Queue = SimpleQueue()
+        self._slow_queue: _Queue = SimpleQueue()
+        self._slow_threads = 0  # they start when they are needed
+        self._slow_jobs = 0  # begun and not finished, as far as the hub knows
         self._finished: deque[_Job] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._rung = False
         hub.watch(self._bell, self._on_bell, select.EPOLLIN)
         self._threads = threads
         for number in range(threads):
-            threading.Thread(target=self._work, name=f"offload-{number}", daemon=True).start()
+            self._start_thread(f"offload-{number}", self._queue)
+
+    def _start_thread(self, name: str, queue: _Queue) -> None:
+        threading.Thread(target=self._work, args=(queue,), name=name, daemon=True).start()
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call the function in a thread and return its result, or raise what it raised."""
@@ -126,8 +140,17 @@ class Pool:
         return job
 
     def start_slow(self, function: Callable[..., Any], *args: Any) -> _Job | _Now:
-        """As ``start``: there, too, the caller goes on."""
-        return self.start(function, *args)
+        """As ``start``, in a thread that only such work has."""
+        if self._may_block():
+            return _Now(function, args)
+        job = _Job(self, function, args)
+        job.slow = True
+        self._slow_jobs += 1
+        if self._slow_threads < min(self._slow_jobs, self._threads):
+            self._start_thread(f"slow-{self._slow_threads}", self._slow_queue)
+            self._slow_threads += 1
+        self._slow_queue.put(job)
+        return job
 
     def sleep(self, seconds: float) -> None:
         """Let time pass for the caller alone: a green thread lets others run meanwhile."""
@@ -144,6 +167,8 @@ class Pool:
         """Let the threads end after what is queued."""
         for _ in range(self._threads):
             self._queue.put(None)
+        for _ in range(self._slow_threads):
+            self._slow_queue.put(None)
 
     def _may_block(self) -> bool:
         return threading.get_ident() != self._owner or getcurrent() is self._hub.greenlet
@@ -169,8 +194,8 @@ class Pool:
             job.waiter = None
             timer.cancel()
 
-    def _work(self) -> None:
-        get = self._queue.get
+    def _work(self, queue: _Queue) -> None:
+        get = queue.get
         finish = self._finished.append
         while (job := get()) is not None:
             job.run()
@@ -186,6 +211,8 @@ class Pool:
         self._rung = False  # before the look: whoever finishes from here on rings again
         finished = self._finished
         while finished:
-            waiter = finished.popleft().waiter
+            job = finished.popleft()
+            self._slow_jobs -= job.slow
+            waiter = job.waiter
             if waiter is not None:
                 waiter.switch()

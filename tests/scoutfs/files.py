@@ -164,8 +164,8 @@ class Files:
             raise error(errno.EOPNOTSUPP)
         opened = self._open[handle]
         check(libc.fallocate(opened.fd, mode, offset, length))
-        if not mode:
-            opened.inode.data_changed()
+        with opened.inode.lock:
+            opened.inode.meta_changed() if mode else opened.inode.data_changed()
         self._double.device.invalidate(request.node)
         return b""
 

@@ -42,6 +42,7 @@ class Inode:
         self.project = 0
         self.retained = False
         self.unsaved = False
+        self._online: int | None = None
         self._sequence = sequence
         with suppress(OSError):
             self._load(json.loads(os.getxattr(self.path, KEPT)))
@@ -76,8 +77,11 @@ class Inode:
 
     @property
     def online(self) -> int:
-        """How many blocks are here."""
-        return sum(end - begin for begin, end in self.extents(0, LAST)) if self.is_file else 0
+        """How many blocks are here; counted again after a change, for that takes long."""
+        if self._online is None:
+            ranges = self.extents(0, LAST) if self.is_file else []
+            self._online = sum(end - begin for begin, end in ranges)
+        return self._online
 
     @contextmanager
     def beneath(self) -> Iterator[int]:
@@ -118,10 +122,12 @@ class Inode:
         """Count a change of the bytes."""
         self.data_version += 1
         self.unsaved = True
+        self._online = None
         self.data_seq = self.meta_seq = next(self._sequence)
 
     def meta_changed(self) -> None:
-        """Count a change of anything else."""
+        """Count a change of anything else, such as where the bytes are."""
+        self._online = None
         self.meta_seq = next(self._sequence)
 
 

@@ -301,7 +301,9 @@ class Ioctls:
         finally:
             source.data_changed()
             source.save()
-            if not move.stages:
+            if move.stages:
+                target.meta_changed()
+            else:
                 target.data_changed()
             target.save()
 

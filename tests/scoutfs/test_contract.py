@@ -174,22 +174,6 @@ def test_a_directory_of_hundreds_is_listed_whole(folder):
     assert set(os.listdir(folder)) == words
 
 
-def test_a_directory_can_be_listed_and_opened_while_names_come_and_go(folder):
-    stop = threading.Event()
-
-    def change(word):
-        while not stop.is_set():
-            (folder / word).touch()
-            os.unlink(folder / word)
-
-    changing = [Asking(change, f"name-{number}") for number in range(3)]
-    (folder / "stays").touch()
-    for _ in range(300):
-        assert "stays" in os.listdir(folder)
-    stop.set()
-    assert [each.answer() for each in changing] == [None] * 3
-
-
 def test_files_and_directories_can_be_synced(file, at):
     os.fsync(file)
     os.fdatasync(file)

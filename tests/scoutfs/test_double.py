@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from s3filters.store import scoutfs
-from tests.scoutfs import calls, device
+from tests.scoutfs import calls, device, names, protocol
+from tests.scoutfs.inodes import Inodes
 from tests.scoutfs.mounted import mounted, need
 
 LIMIT_S = 10
+scandir = os.scandir
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +131,33 @@ def test_format_version_1_has_no_projects(where):
             scoutfs.set_project(fd, 7)
         assert failed.value.errno == errno.EOPNOTSUPP
         os.close(fd)
+
+
+class Vanishing:
+    """``os.scandir``, while another removes each name just before it is looked at."""
+
+    def __init__(self, path):
+        self._entries = scandir(path)
+
+    def __enter__(self):
+        for entry in self._entries:
+            os.unlink(entry.path)
+            yield entry
+            break
+        yield from self._entries
+
+    def __exit__(self, *_):
+        self._entries.close()
+
+
+def test_a_directory_is_told_although_a_name_in_it_is_removed_meanwhile(tmp_path, monkeypatch):
+    for word in ("one", "two"):
+        (tmp_path / word).touch()
+    monkeypatch.setattr(os, "scandir", Vanishing)
+    pinned = os.open(tmp_path, os.O_PATH)
+    found = names.entries_of(Inodes(pinned)[protocol.ROOT])
+    os.close(pinned)
+    assert len(found) == 1
 
 
 # Orders ------------------------------------------------------------------------------------------

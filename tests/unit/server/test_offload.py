@@ -129,6 +129,17 @@ def test_a_wait_may_have_an_end(pool):
     assert handle.done(0)
 
 
+def test_slow_work_takes_no_thread_from_the_quick(pool):
+    go_on = threading.Event()
+    handles = [pool.start_slow(go_on.wait, 5) for _ in range(5)]
+    began = time.monotonic()
+    assert pool.run(len, "abc") == 3
+    assert time.monotonic() - began < 2
+    go_on.set()
+    assert all(handle.wait() for handle in handles)
+    assert pool.start_slow(threading.current_thread).wait().name.startswith("slow-")
+
+
 def test_what_failed_is_done(pool):
     handle = pool.start_slow(exit)
     assert handle.done(5)
