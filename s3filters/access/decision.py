@@ -26,10 +26,12 @@ from s3filters.access.grants import Acl
 from s3filters.access.ownership import ENFORCED
 from s3filters.access.policy import Policy, Verdict
 from s3filters.access.principals import ADMIN, USERPLUS, Requester
+from s3filters.s3.call import ROLES
 from s3filters.s3.errors import S3Error
 
 _OWNERS = (actions.READ_ACP, actions.WRITE_ACP)  # what an owner keeps whatever the ACL says
 _BUCKETS_SIDE = actions.OF_BUCKETS | actions.OF_BUCKET_OWNER
+_OF_SERVICE = {actions.LIST_BUCKETS: ROLES, actions.CREATE_BUCKET: (ADMIN, USERPLUS)}
 _UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 
 
@@ -196,10 +198,9 @@ def needs_target(action: str, bucket: BucketFacts) -> bool:
 def decide_service(requester: Requester | None, action: str) -> Denial | None:
     """Decide on what is asked of the service and of no bucket, which no policy speaks of.
 
-    Every account may list buckets (its own), those of more than the least role may create them.
+    Every account may list buckets (its own), those of more than the least role may create them, and
+    administrators do what else there is.
     """
     if requester is None:
         return Denial.ANONYMOUS
-    if action == actions.CREATE_BUCKET and requester.role not in (ADMIN, USERPLUS):
-        return Denial.ROLE
-    return None
+    return None if requester.role in _OF_SERVICE.get(action, (ADMIN,)) else Denial.ROLE

@@ -1,0 +1,142 @@
+"""Which questions an operation puts to a bucket: a row for each kind of operation.
+
+``admit`` decides what can be decided now, and leaves in the Call what the backend is to ask with an
+object in hand (``checks``, ``source_checks``, ``permit``) or to store (``acl``). A copy is decided
+for its source too, DeleteObjects for each of its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from s3filters.access import actions, facts, grants, ownership
+from s3filters.access.asking import Asking
+from s3filters.access.decision import ObjectFacts
+from s3filters.access.ownership import ENFORCED
+from s3filters.s3.call import Check
+
+_GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
+_STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
+_OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
+_SETTING_ACLS = frozenset({"PutBucketAcl", "PutObjectAcl"})
+
+
+def admit(asking: Asking) -> None:
+    """Raise AccessDenied, or leave in the call what is still to be asked of its target."""
+    _ADMIT.get(asking.call.operation, _to_what_is_there)(asking)
+
+
+def admit_source(here: Asking, there: Asking) -> None:
+    """Decide on the source of a copy, as far as that can be done before it is opened.
+
+    :param here: before the target's bucket
+    :param there: before the source's
+    """
+    call = here.call
+    source = call.copy_source
+    assert source is not None
+    check = there.of_object(source.key, (actions.of_source(source.version_id),))
+    checks: list[Check] = [check]
+    if call.params.get("TaggingDirective") == "COPY":
+        checks.append(partial(_tags_are_copied, there, here, source.key))
+    call.source_checks = checks
+
+
+def _to_what_is_there(asking: Asking) -> None:
+    """Whatever acts on a bucket, or on an object that is there."""
+    call = asking.call
+    wanted = actions.of_call(call, asking.environ)
+    if wanted[0] not in actions.OF_OBJECTS:
+        for action in wanted:
+            asking.demand(action)
+    else:
+        check = asking.of_object(call.key, wanted)
+        if check.needed or wanted[0] not in actions.OF_BUCKET_OWNER:
+            call.checks.append(check)
+    if call.operation in _SETTING_ACLS:
+        call.grants = partial(grants.of_headers, asking.environ)
+
+
+def _to_new(asking: Asking) -> None:
+    """Whatever makes an object: who may write it, whose it will be, and with which ACL."""
+    call = asking.call
+    first, *more = actions.of_call(call, asking.environ)
+    asking.demand(first, call.key)
+    for action in more:
+        _demand_of_new(asking, action)
+    call.acl = _new_acl(asking)
+
+
+def _demand_of_new(asking: Asking, action: str) -> None:
+    """Demand, as its owner, what is done to a new object beside writing it."""
+    call, rules, requester = asking.call, asking.facts.policy, asking.requester
+    new = ObjectFacts("" if requester is None else requester.id)
+    if rules is None or not rules.asks_object_tags(action):
+        asking.demand(action, call.key, new)
+        return
+
+    def check(record: Any) -> None:
+        tags = {} if record is None else asking.tags_of(record)
+        asking.demand(action, call.key, new, tags)
+
+    call.checks.append(check)
+
+
+def _new_acl(asking: Asking) -> bytes:
+    """Return the ACL to store with a new object, nothing where it has the bucket owner's own."""
+    environ, bucket = asking.environ, asking.facts
+    canned = environ.get("HTTP_X_AMZ_ACL")
+    owner = ownership.owner_of_new(bucket.ownership, bucket.owner, asking.requester, canned)
+    acl = grants.of_headers(environ, owner, bucket.owner)
+    if bucket.ownership == ENFORCED:
+        ownership.check_acl(bucket.ownership, acl, bucket.owner)
+        return b""
+    if acl is None:
+        return b"" if owner == bucket.owner else grants.encode(grants.private(owner))
+    bucket.block.check_acl(acl)
+    return grants.encode(acl)
+
+
+def _to_upload(asking: Asking) -> None:
+    """What an upload's initiator may do beside those whom the bucket lets."""
+    call = asking.call
+    (action,) = actions.of_call(call, asking.environ)
+    if asking.denial(action, call.key) is None:
+        return
+
+    def check(upload: Any) -> None:
+        if upload is not None:
+            asking.demand(action, call.key, ObjectFacts(upload.initiator))
+        else:  # whoever could have begun it may know that it has ended
+            asking.demand("s3:PutObject", call.key)
+
+    call.checks.append(check)
+
+
+def _to_deletions(asking: Asking) -> None:
+    """DeleteObjects: without a policy all keys are alike, else each is asked for."""
+    if asking.facts.policy is None:
+        asking.demand(actions.of_deletion(None))
+        return
+
+    def permit(key: str, version_id: str | None) -> Sequence[Check]:
+        check = asking.of_object(key, (actions.of_deletion(version_id),))
+        return (check,) if check.needed else ()
+
+    asking.call.permit = permit
+
+
+def _tags_are_copied(there: Asking, here: Asking, key: str, record: Any) -> None:
+    """A check of a copy's source: its tags come along, which takes a permission on either side."""
+    if record is not None and record.tags:
+        there.demand(_GET_TAGS, key, facts.of_object(record.acl), there.tags_of(record))
+        _demand_of_new(here, _PUT_TAGS)
+
+
+_ADMIT: dict[str, Callable[[Asking], None]] = {
+    **dict.fromkeys(_STORING, _to_new),
+    **dict.fromkeys(_OF_UPLOADS, _to_upload),
+    "DeleteObjects": _to_deletions,
+}

@@ -1,0 +1,147 @@
+"""One request before a bucket: what may be decided now, and what only with the object in hand.
+
+Who the object belongs to, its ACL and its tags are known to whoever opens it. A decision that may
+depend on them becomes a check, which the backend calls with the object's record: before it answers
+anything of what it read, and under the key's lock before it changes anything, so there is no moment
+between the decision and the act. The check is asked too when there is no object: whoever may not
+list the bucket is not told.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from s3filters.access import facts
+from s3filters.access.context import Context, TagsNotRead
+from s3filters.access.decision import (
+    MISSING,
+    BucketFacts,
+    Denial,
+    ObjectFacts,
+    decide,
+    needs_target,
+)
+from s3filters.access.principals import Requester
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+
+log = logging.getLogger(__name__)
+
+Tags = Mapping[str, str]
+
+
+class Asking:
+    """A request before a bucket.
+
+    :param tags_in: returns the tags of an object by its record
+    """
+
+    __slots__ = ("_context", "_tags_in", "call", "environ", "facts", "requester")
+
+    def __init__(
+        self,
+        requester: Requester | None,
+        bucket: BucketFacts,
+        call: Call,
+        environ: Mapping[str, Any],
+        tags_in: Callable[[Any], Tags],
+    ) -> None:
+        self.requester = requester
+        self.facts = bucket
+        self.call = call
+        self.environ = environ
+        self._tags_in = tags_in
+        self._context = None
+        if bucket.policy is not None:
+            self._context = Context(environ, requester, call, time.time())
+
+    def of_bucket(self, bucket: BucketFacts) -> Asking:
+        """Return the same request before another bucket: that of a copy's source."""
+        return Asking(self.requester, bucket, self.call, self.environ, self._tags_in)
+
+    def denial(
+        self,
+        action: str,
+        key: str = "",
+        target: ObjectFacts | None = None,
+        tags: Tags | None = None,
+    ) -> Denial | None:
+        """Return why not. Raise TagsNotRead as long as it depends on tags that are not given."""
+        context = self._context
+        if context is not None:
+            context.object_tags, context.request_tags = tags, self.call.tags
+        return decide(self.requester, action, self.facts, key, target, context)
+
+    def demand(
+        self,
+        action: str,
+        key: str = "",
+        target: ObjectFacts | None = None,
+        tags: Tags | None = None,
+    ) -> None:
+        """Raise AccessDenied, or TagsNotRead, unless the requester may."""
+        denial = self.denial(action, key, target, tags)
+        if denial is not None:
+            raise refusal(denial, self.requester, action, self.facts.name, key)
+
+    def tags_of(self, record: Any) -> Tags | None:
+        """Return the tags of an object if anybody is going to ask."""
+        return None if self._context is None else self._tags_in(record)
+
+    def of_object(self, key: str, wanted: Sequence[str]) -> OnObject:
+        """Decide as far as the bucket's facts go; return the check for the rest."""
+        later = [action for action in wanted if self._is_open(action, key)]
+        return OnObject(self, key, wanted, later)
+
+    def _is_open(self, action: str, key: str) -> bool:
+        """Demand an action, or return True when the object must be seen for that."""
+        if needs_target(action, self.facts):
+            return True
+        try:
+            self.demand(action, key)
+        except TagsNotRead:  # of the body
+            return True
+        return False
+
+
+class OnObject:
+    """A check of an object, and of who may know that there is none."""
+
+    __slots__ = ("_asking", "_key", "_later", "_wanted")
+
+    def __init__(
+        self, asking: Asking, key: str, wanted: Sequence[str], later: Sequence[str]
+    ) -> None:
+        self._asking = asking
+        self._key = key
+        self._wanted = wanted
+        self._later = later
+
+    def __call__(self, record: Any) -> None:
+        """Raise AccessDenied, by the object's record or None where there is no object."""
+        asking = self._asking
+        if record is None:
+            for action in self._wanted:
+                asking.demand(action, self._key, MISSING, {})
+        elif self._later:
+            target, tags = facts.of_object(record.acl), asking.tags_of(record)
+            for action in self._later:
+                asking.demand(action, self._key, target, tags)
+
+    @property
+    def needed(self) -> bool:
+        """Whether an object that is there has still something to say."""
+        return bool(self._later)
+
+
+def refusal(
+    denial: Denial, requester: Requester | None, action: str, bucket: str, key: str = ""
+) -> S3Error:
+    """Return the error of a denial, whose reason is for the log alone."""
+    if log.isEnabledFor(logging.DEBUG):
+        who = "anonymous" if requester is None else requester.id
+        log.debug("%s may not %s %r: %s", who, action, f"{bucket}/{key}", denial.value)
+    return denial.error()
