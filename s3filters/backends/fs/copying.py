@@ -31,6 +31,7 @@ class Copying(Part):
         object_headers.check_class(call.headers, tiered=call.tiered)
         self.expect_owner(call)
         if source.version_id not in (None, "null"):
+            ask(call.source_checks, None)
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
         no_version(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None

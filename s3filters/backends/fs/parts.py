@@ -73,9 +73,10 @@ class Part:
 def only_null_version(call: Call) -> None:
     """Refuse a version that cannot exist: there is the version ``null`` alone.
 
-    Raise NoSuchVersion for any other id.
+    Raise NoSuchVersion for any other id, AccessDenied for whoever may not know.
     """
     if call.version_id not in (None, "null"):
+        ask(call.checks, None)
         raise S3Error("NoSuchVersion", Key=call.key, VersionId=call.version_id)
 
 

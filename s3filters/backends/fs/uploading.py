@@ -109,6 +109,7 @@ class Uploading(Part):
         no_version(call)
         self.expect_owner(call)
         if source.version_id not in (None, "null"):
+            ask(call.source_checks, None)
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
         return slowly.answer(self.offload, call, lambda: _copied(self._copy_part(call)))
 
