@@ -228,7 +228,7 @@ ROWS: tuple[Row, ...] = (
     Row("GetBucketRequestPayment", "GET", BUCKET, "s3:GetBucketRequestPayment", ("requestPayment",)),
     Row("PutBucketRequestPayment", "PUT", BUCKET, "s3:PutBucketRequestPayment", ("requestPayment",), body=DOCUMENT),
     Row("GetBucketTagging", "GET", BUCKET, "s3:GetBucketTagging", ("tagging",)),
-    Row("PutBucketTagging", "PUT", BUCKET, "s3:PutBucketTagging", ("tagging",), body=DOCUMENT),
+    Row("PutBucketTagging", "PUT", BUCKET, "s3:PutBucketTagging", ("tagging",), body=DOCUMENT, proof=MUST),
     Row("DeleteBucketTagging", "DELETE", BUCKET, "s3:PutBucketTagging", ("tagging",)),
     Row("GetBucketVersioning", "GET", BUCKET, "s3:GetBucketVersioning", ("versioning",)),
     Row("PutBucketVersioning", "PUT", BUCKET, "s3:PutBucketVersioning", ("versioning",), body=DOCUMENT),

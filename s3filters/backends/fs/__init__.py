@@ -11,9 +11,11 @@ from typing import Any
 
 from s3filters.backends.fs.buckets import Buckets
 from s3filters.backends.fs.completing import Completing
+from s3filters.backends.fs.configuration import Configuration
 from s3filters.backends.fs.copying import Copying
 from s3filters.backends.fs.deleting import Deleting
 from s3filters.backends.fs.facts import Facts
+from s3filters.backends.fs.granting import Granting
 from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
@@ -27,6 +29,8 @@ from s3filters.store.filesystem import Unsuitable
 class FsBackend(
     Facts,
     Buckets,
+    Configuration,
+    Granting,
     Reading,
     Posting,
     Writing,
