@@ -43,13 +43,20 @@ def answer(backend: Any, call: Call) -> Reply:
     The multipart operations need the ``s3multi`` filter, which says so in the call.
     """
     if call.operation in MULTIPART and not call.multipart:
-        raise S3Error("NotImplemented", f"{call.operation} is not implemented.")
+        raise _missing(call, f"{call.operation} is not implemented.")
     method = getattr(backend, method_name(call.operation), None)
     if method is None:
-        raise S3Error("NotImplemented", f"{call.operation} is not implemented by this backend.")
+        raise _missing(call, f"{call.operation} is not implemented by this backend.")
     try:
         return method(call)  # type: ignore[no-any-return]
     except StoreError as error:
         if isinstance(error, InternalError):
             log.error("%s failed", call.operation, exc_info=error)
         raise translate(error) from error
+
+
+def _missing(call: Call, message: str) -> S3Error:
+    """Return NotImplemented. Raise what whoever may not know of the object is told instead."""
+    for check in call.checks:
+        check(None)
+    return S3Error("NotImplemented", message)

@@ -68,6 +68,10 @@ class People:
             more["sign"] = False
         return asker(method, target, body, headers, **more)
 
+    def signer(self, who: str) -> Signer:
+        """Return what signs for an account."""
+        return self._askers[who].signer
+
     def of(self, app: Callable[..., Any]) -> People:
         """Return the same people before another pipeline."""
         return People(app)
