@@ -217,7 +217,7 @@ def test_the_cli_takes_back_what_it_was_told_to_stop(
     config = tmp_path / "config"
     config.write_text(
         "[default]\ns3 =\n  addressing_style = path\n  multipart_threshold = 8MB\n"
-        "  multipart_chunksize = 5MB\n  max_bandwidth = 8MB/s\n"
+        "  multipart_chunksize = 5MB\n  max_bandwidth = 8MB/s\n  max_concurrent_requests = 1\n"
     )
     words = ("s3", "cp", "--no-progress", str(path), f"s3://{scene.bucket}/stopped.bin")
     broken_off(scene, signal.SIGINT, words, AWS_CONFIG_FILE=str(config))
