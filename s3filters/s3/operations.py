@@ -177,7 +177,7 @@ ROWS: tuple[Row, ...] = (
     Row("PutBucketAnalyticsConfiguration", "PUT", BUCKET, "s3:PutAnalyticsConfiguration", ("analytics",), body=DOCUMENT),
     Row("DeleteBucketAnalyticsConfiguration", "DELETE", BUCKET, "s3:PutAnalyticsConfiguration", ("analytics",)),
     Row("GetBucketCors", "GET", BUCKET, "s3:GetBucketCORS", ("cors",)),
-    Row("PutBucketCors", "PUT", BUCKET, "s3:PutBucketCORS", ("cors",), body=DOCUMENT),
+    Row("PutBucketCors", "PUT", BUCKET, "s3:PutBucketCORS", ("cors",), body=DOCUMENT, proof=MUST),
     Row("DeleteBucketCors", "DELETE", BUCKET, "s3:PutBucketCORS", ("cors",)),
     Row("GetBucketEncryption", "GET", BUCKET, "s3:GetEncryptionConfiguration", ("encryption",)),
     Row("PutBucketEncryption", "PUT", BUCKET, "s3:PutEncryptionConfiguration", ("encryption",), body=DOCUMENT),

@@ -15,6 +15,11 @@ BUILT = {
     "DeleteObjects", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetObjectAttributes",
     "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
     "AbortMultipartUpload", "ListParts", "ListMultipartUploads", "PostObject",
+    "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "GetBucketPolicyStatus",
+    "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging",
+    "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls",
+    "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock",
+    "GetBucketAcl", "PutBucketAcl", "GetBucketCors", "PutBucketCors", "DeleteBucketCors",
 }  # fmt: skip
 PATHS = {"service": "/", "bucket": "/box", "object": "/box/key"}
 DOCUMENT = ["Code", "Message"]

@@ -20,7 +20,7 @@ from tests import versity, wire
 ANSWERS = json.loads((versity.DATA / "answers.json").read_text())["calls"]
 COVERED = {
     "list_buckets", "list_objects", "list_objects_v2", "list_object_versions",
-    "get_bucket_location", "get_bucket_versioning",
+    "get_bucket_cors", "get_bucket_location", "get_bucket_versioning",
     "head_object", "get_object", "get_object_attributes",
     "list_multipart_uploads", "list_parts",
 }  # fmt: skip

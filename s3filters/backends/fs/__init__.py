@@ -19,6 +19,8 @@ from s3filters.backends.fs.granting import Granting
 from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
+from s3filters.backends.fs.restoring import Restoring
+from s3filters.backends.fs.sharing import Sharing
 from s3filters.backends.fs.uploading import Uploading
 from s3filters.backends.fs.uploads import Uploads
 from s3filters.backends.fs.writing import Writing
@@ -32,11 +34,13 @@ class FsBackend(
     Configuration,
     Granting,
     Reading,
+    Restoring,
     Posting,
     Writing,
     Copying,
     Deleting,
     Listings,
+    Sharing,
     Uploads,
     Uploading,
     Completing,

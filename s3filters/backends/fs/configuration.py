@@ -28,6 +28,7 @@ XML = ("Content-Type", "application/xml")
 JSON = ("Content-Type", "application/json")
 # name of a setting -> the error when there is none
 _ABSENT = {
+    "cors": "NoSuchCORSConfiguration",
     "ownership": "OwnershipControlsNotFoundError",
     "policy": "NoSuchBucketPolicy",
     "public-access-block": "NoSuchPublicAccessBlockConfiguration",
