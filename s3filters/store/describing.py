@@ -24,18 +24,24 @@ from s3filters.store.metadata import (
 
 
 def write(
-    fd: int, attributes: Attributes, seal: os.stat_result | None, *, again: bool = False
+    fd: int,
+    attributes: Attributes,
+    seal: os.stat_result | None,
+    *,
+    again: bool = False,
+    data_version: int | None = None,
 ) -> Boundaries | None:
     """Store the attributes on an open file that nobody can see yet.
 
     :param again: it may have others from before, which go
     :param seal: the file's stat after its last byte was written; None for a directory, whose
         mtime changes with every file in it
+    :param data_version: the file's, on ScoutFS, as its stat
 
     Return what could be stored of the parts, None when there are none.
     Raise MetadataTooLarge, InsufficientStorage, OSError.
     """
-    wanted = encode(attributes, seal)
+    wanted = encode(attributes, seal, data_version)
     if again:
         stale = set(NAMES).intersection(os.listxattr(fd)) - {name for name, _ in wanted}
         for name in stale:
@@ -46,11 +52,16 @@ def write(
     return boundaries.write(fd, attributes.upload_id, attributes.parts, attributes.part_checksums)
 
 
-def encode(attributes: Attributes, seal: os.stat_result | None) -> list[tuple[str, bytes]]:
+def encode(
+    attributes: Attributes, seal: os.stat_result | None, data_version: int | None = None
+) -> list[tuple[str, bytes]]:
     """Return the attributes in the order in which they are set, without those of the parts."""
     raw = [("user.etag", b'"%b"' % attributes.etag.encode())]
     if seal is not None:
-        raw.append((SEAL, b"%d %d" % (seal.st_size, seal.st_mtime_ns)))
+        words = b"%d %d" % (seal.st_size, seal.st_mtime_ns)
+        if data_version is not None:
+            words += b" %d %d" % (data_version, seal.st_ino)
+        raw.append((SEAL, words))
     for name, text in attributes.headers.items():
         if text:
             raw.append(("user." + name, text.encode()))

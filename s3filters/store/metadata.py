@@ -8,6 +8,11 @@ never theirs with another meaning: ``user.s3filters.storage-class`` when it is n
 <mtime in ns>`` of the file when its ETag was written. A file whose size or mtime is another now was
 edited behind the gateway: its ETag and checksums are not shown any more.
 
+On ScoutFS the seal has two words more, ``<data_version> <inode>``, and there the data version
+decides, which the file system itself counts: an edit is noticed though somebody set the mtime back,
+and a new mtime alone, staging and release change nothing. A copy of the file has another inode, and
+elsewhere nobody counts: then the mtime decides as ever.
+
 ``recognizing`` makes a record of a file, ``describing`` writes attributes.
 """
 
@@ -19,6 +24,7 @@ from typing import Any
 
 from s3filters.store import boundaries
 from s3filters.store.boundaries import Boundaries
+from s3filters.store.scoutfs import State
 
 STANDARD_HEADERS = (
     "content-type",
@@ -33,6 +39,7 @@ DEFAULT_TYPE = "binary/octet-stream"  # S3's own, and what Versity's gateway wri
 SEAL = "user.s3filters.seal"
 STORAGE_CLASS = "user.s3filters.storage-class"
 ACL = "user.s3filters.acl"
+RESTORE = "user.s3filters.restore"
 TAGGING = "user.X-Amz-Tagging"
 HEADER_OF = {"user." + name: name for name in STANDARD_HEADERS}  # attribute: header
 # What may be written besides the ETag.
@@ -78,6 +85,9 @@ class Record:
     ``boundaries`` is None unless it was made of parts; ``tags`` is how many there are, and
     ``tagging`` what is stored of them. ``acl`` is stored as it is, empty for none.
     ``touched``: edited behind the gateway, so etag is derived and there are no checksums.
+    ``state`` says where a file's data were, on ScoutFS, when it was read: nobody has to ask again.
+    ``sam_flags`` are the archiver's of a file with offline blocks, 0 of any other; ``restore`` is
+    what was asked of it, stored as it is (see ``restores``).
     ``answered`` is for whoever reads objects to keep what follows from all the rest.
     """
 
@@ -97,6 +107,9 @@ class Record:
     touched: bool = False
     acl: bytes = b""
     tagging: bytes = b""
+    state: State | None = field(default=None, compare=False)
+    sam_flags: int = field(default=0, compare=False)
+    restore: bytes = b""
     answered: Any = field(default=None, init=False, compare=False, repr=False)  # kept by readers
 
     @property

@@ -159,7 +159,13 @@ class Draft:
         """
         self._step("written")
         try:
-            kept = describing.write(self.fd, attributes, os.fstat(self.fd), again=again)
+            kept = describing.write(
+                self.fd,
+                attributes,
+                os.fstat(self.fd),
+                again=again,
+                data_version=self._tree.data_version(self.fd),
+            )
             self._step("attributes")
             if self._tree.durability == "full":
                 os.fsync(self.fd)

@@ -4,10 +4,12 @@ Nothing that others wrote breaks an object: what makes no sense is as good as no
 
 A file that somebody else put there has no attributes of ours. Its ETag is made from inode, size and
 mtime, so it changes when the file does, and ends in ``-0`` so that no client takes it for an MD5.
+On ScoutFS the data version, which counts changes of the bytes, stands for the mtime.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mimetypes
 import os
@@ -16,18 +18,20 @@ import stat
 from collections.abc import Mapping
 from functools import lru_cache
 
-from s3filters.store import boundaries, gojson, xattrs
+from s3filters.store import boundaries, gojson, scoutfs, xattrs
 from s3filters.store.metadata import (
     ACL,
     ALGORITHMS,
     DEFAULT_TYPE,
     HEADER_OF,
+    RESTORE,
     SEAL,
     STORAGE_CLASS,
     TAGGING,
     Checksums,
     Record,
 )
+from s3filters.store.scoutfs import State
 
 _LEGACY = "user.X-Amz-Meta."
 _KINDS = ("FULL_OBJECT", "COMPOSITE")
@@ -36,13 +40,16 @@ _WORD = re.compile(rb'"?([!#-~]{1,256})"?').fullmatch
 _BASE64 = re.compile(r"[0-9A-Za-z+/=-]+").fullmatch
 
 
-def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
+def read(
+    target: int | str, found: os.stat_result, name: str, format_version: int = 0
+) -> Record | None:
     """Return the record of a file or directory, None where it is no object.
 
     :param target: descriptor, or path that is not followed when it is a link (``/proc/self/fd/N``
         leads to its file, also from a descriptor that was opened with O_PATH)
     :param found: its stat, taken before
     :param name: last component of the key, from which a foreign file's type is guessed
+    :param format_version: of ScoutFS, which is then asked where the data are; 0 elsewhere
 
     No object is a directory without an ETag, a delete marker of Versity's, and what is neither
     file nor directory. Raise OSError.
@@ -50,17 +57,18 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
     is_directory = stat.S_ISDIR(found.st_mode)
     if not is_directory and not stat.S_ISREG(found.st_mode):
         return None
-    raw = xattrs.read(target) if isinstance(target, int) else _attributes_at(target)
+    ask = 0 if is_directory else format_version
+    raw, state = _ask(target, ask) if isinstance(target, int) else _ask_at(target, ask)
     if "user.delete-marker" in raw or (is_directory and "user.etag" not in raw):
         return None
     etag = _word(raw.get("user.etag"))
     size = 0 if is_directory else found.st_size
     seal = raw.get(SEAL)
-    touched = seal is not None and not is_directory and seal != b"%d %d" % (size, found.st_mtime_ns)
+    touched = seal is not None and not is_directory and _is_broken(seal, found, state)
     checksums = None
     parts = None
     if not etag or touched:
-        etag = derived_etag(found)
+        etag = derived_etag(found, state)
     else:
         checksums = _checksums(raw.get("user.checksums"))
         parts = boundaries.among(raw, size)
@@ -83,12 +91,27 @@ def read(target: int | str, found: os.stat_result, name: str) -> Record | None:
         touched=touched,
         acl=raw.get(ACL, b""),
         tagging=tagging,
+        state=state,
+        sam_flags=int(raw.get(scoutfs.SAM_FLAGS, b"0")),
+        restore=raw.get(RESTORE, b""),
     )
 
 
-def derived_etag(found: os.stat_result) -> str:
+def _is_broken(seal: bytes, found: os.stat_result, state: State | None) -> bool:
+    """True when a file's bytes are others than those that were sealed."""
+    if seal == b"%d %d" % (found.st_size, found.st_mtime_ns):
+        return False
+    size, mtime_ns, *counted = seal.split(b" ") if seal.count(b" ") == 3 else (b"", b"")
+    if state is not None and counted[1:] == [b"%d" % found.st_ino]:
+        return (size, counted[0]) != (b"%d" % found.st_size, b"%d" % state.data_version)
+    return (size, mtime_ns) != (b"%d" % found.st_size, b"%d" % found.st_mtime_ns)
+
+
+def derived_etag(found: os.stat_result, state: State | None = None) -> str:
     """Return the ETag of a file that has none: it changes when the file does."""
     text = b"%d %d %d" % (found.st_ino, found.st_size, found.st_mtime_ns)
+    if state is not None:
+        text = b"%d %d version %d" % (found.st_ino, found.st_size, state.data_version)
     return hashlib.md5(text, usedforsecurity=False).hexdigest() + "-0"
 
 
@@ -106,15 +129,34 @@ def guess_type(name: str) -> str:
     return _type_of_suffix(name[dot:].lower()) if dot >= 0 else DEFAULT_TYPE
 
 
-def _attributes_at(path: str) -> dict[str, bytes]:
-    """Return the attributes of what is known to be a file or directory.
+def _ask(fd: int, format_version: int) -> tuple[dict[str, bytes], State | None]:
+    """Return the attributes of an open file or directory, and on ScoutFS where its data are."""
+    raw = xattrs.read(fd)
+    state = scoutfs.state_if_any(fd, format_version) if format_version else None
+    if state is not None and state.offline_blocks:
+        raw[scoutfs.SAM_FLAGS] = b"%d" % _flags(fd)
+    return raw, state
+
+
+def _flags(fd: int) -> int:
+    """Return the archiver's flags; what it wrote that is no number says nothing."""
+    try:
+        return scoutfs.sam_flags(fd)
+    except OSError as error:
+        if error.errno not in (errno.EBADMSG, errno.ENOTSUP):
+            raise
+        return 0
+
+
+def _ask_at(path: str, format_version: int) -> tuple[dict[str, bytes], State | None]:
+    """Do the same for what is known to be a file or directory.
 
     It is opened for that: five attributes by path cost five walks along the path.
     """
     follow = 0 if path.startswith("/proc/self/fd/") and path.count("/") == 4 else os.O_NOFOLLOW
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | follow)
     try:
-        return xattrs.read(fd)
+        return _ask(fd, format_version)
     finally:
         os.close(fd)
 

@@ -82,6 +82,11 @@ class Capabilities:
         return self.format_version > 0
 
 
+NOT_HERE = Capabilities(
+    0, False, ("This is not ScoutFS: no object is ever offline, and no block can be moved.",)
+)
+
+
 class State(NamedTuple):
     """Where a file's data are, as one call tells it. Blocks of 4096 bytes.
 
@@ -103,8 +108,7 @@ def detect(fd: int) -> Capabilities:
     except OSError as error:
         if error.errno not in _FOREIGN:
             raise
-        words = "This is not ScoutFS: no object is ever offline, and no block can be moved."
-        return Capabilities(0, False, (words,))
+        return NOT_HERE
     version = _format_version(fd, fsid, rid)
     privileged = _is_privileged(fd)
     missing = []
@@ -135,6 +139,16 @@ def state(fd: int, format_version: int = 2) -> State:
     # What was not asked for comes back as garbage.
     _, _, _, _, data_version, online, offline, *_, bits, project = GET_ATTR_X.layout.unpack(told)
     return State(online, offline, data_version, project, bool(bits & _RETAINED))
+
+
+def state_if_any(fd: int, format_version: int) -> State | None:
+    """Do the same in a tree on ScoutFS; None where another file system is mounted in it."""
+    try:
+        return state(fd, format_version)
+    except OSError as error:
+        if error.errno != errno.ENOTTY:
+            raise
+        return None
 
 
 def move_blocks(source: int, offset: int, length: int, target: int, at: int) -> None:

@@ -18,6 +18,7 @@ from s3filters.store.errors import WouldBlock
 from s3filters.store.known import Known
 from s3filters.store.metadata import Record
 from s3filters.store.names import NameCache
+from s3filters.store.scoutfs import Capabilities
 
 DURABILITIES = ("full", "data", "none")
 PLACEMENTS = ("auto", "files", "direct")
@@ -54,6 +55,7 @@ class Tree:
             raise ValueError(f"placement is one of {', '.join(PLACEMENTS)}, not {placement}")
         self.root = Root(path, outside=symlinks_outside)
         found = filesystem.inspect(self.root.fd, self.root.path)
+        self.filesystem = found.name
         self.local = found.local if local is None else local
         self.tmpfile = found.tmpfile
         if placement == "direct" and not self.local:
@@ -79,9 +81,21 @@ class Tree:
         return self.durability == "none" or not filesystem.can_clone(self.root.fd)
 
     @cached_property
+    def capabilities(self) -> Capabilities:
+        """What ScoutFS offers, where it is one; a file system of this machine is not asked."""
+        return scoutfs.NOT_HERE if self.local else scoutfs.detect(self.root.fd)
+
+    @cached_property
     def moves_blocks(self) -> bool:
         """Whether blocks can be moved from one file to another: on ScoutFS."""
-        return not self.local and scoutfs.detect(self.root.fd).scoutfs
+        return self.capabilities.scoutfs
+
+    def data_version(self, fd: int) -> int | None:
+        """Return what an open file's seal has to say on ScoutFS, None elsewhere. Raise OSError."""
+        if not self.moves_blocks:
+            return None
+        state = scoutfs.state_if_any(fd, format_version=1)
+        return None if state is None else state.data_version
 
     def close(self) -> None:
         """Close the root; no verb may be called after this."""
@@ -104,7 +118,7 @@ class Tree:
         record = self.known.get(found)
         if record is None:
             began_ns = time.time_ns()
-            record = recognizing.read(target, found, name)
+            record = recognizing.read(target, found, name, self.capabilities.format_version)
             # A foreign file's type comes from its name, and a second hard link has another one.
             if record is not None and (found.st_nlink == 1 or record.is_directory):
                 self.known.keep(record, began_ns)
