@@ -19,7 +19,6 @@ from s3filters.backends.fs.granting import Granting
 from s3filters.backends.fs.listings import Listings
 from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
-from s3filters.backends.fs.restoring import Restoring
 from s3filters.backends.fs.sharing import Sharing
 from s3filters.backends.fs.uploading import Uploading
 from s3filters.backends.fs.uploads import Uploads
@@ -34,7 +33,6 @@ class FsBackend(
     Configuration,
     Granting,
     Reading,
-    Restoring,
     Posting,
     Writing,
     Copying,
