@@ -47,8 +47,14 @@ def create(store: Store, order: Order) -> None:
     store.create_upload(_upload(order))
 
 
+def configure(store: Store, order: Order) -> None:
+    """Change one setting of a bucket."""
+    value = order["value"] and order["value"].encode()
+    store.configure_bucket(parted.BUCKET, lambda record: {order["setting"]: value})
+
+
 VERBS: dict[str, Callable[[Store, Order], None]] = {
-    "put": put, "complete": complete, "abort": abort, "create": create,
+    "put": put, "complete": complete, "abort": abort, "create": create, "configure": configure,
 }  # fmt: skip
 
 

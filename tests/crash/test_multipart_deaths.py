@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -25,6 +22,7 @@ import pytest
 from s3filters.store import Store, removing
 from s3filters.store.errors import NoSuchUpload
 from s3filters.store.metadata import Attributes
+from tests.crash.mortals import Mortals
 from tests.crash.parted import BUCKET, SIZE, Parts, begin, body_of, left, read_object
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
@@ -33,38 +31,6 @@ KEY = "deep/er/key"
 NAME = "mine"
 OLD = b"the object that was there before"
 ENDINGS = ("complete", "abort")
-
-
-class Mortals:
-    """Processes that do a verb and die, see ``mortal``."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.mortal"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-
-    def do(self, fatal: int, root: Path, **order: Any) -> dict[str, Any]:
-        """Let one do a verb and die before system call number ``fatal``; 0: let it live."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        text = json.dumps({"fatal": fatal, "root": str(root), **order})
-        self._process.stdin.write(text + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert not answer["failed"]
-        return answer
-
-    def end(self) -> None:
-        """Let no more live."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
 
 
 @pytest.fixture(scope="module")
