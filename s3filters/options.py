@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -60,6 +61,11 @@ def read(
 def text(value: str) -> str:
     """Any text, without the blanks around it."""
     return value.strip()
+
+
+def command(value: str) -> tuple[str, ...]:
+    """The words of a command line, quoted as in a shell; none when it is empty."""
+    return tuple(shlex.split(value))
 
 
 def boolean(value: str) -> bool:

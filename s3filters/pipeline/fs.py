@@ -98,6 +98,10 @@ class FsApp:
             reply = error.bare()
         return reply(environ, start_response)  # type: ignore[no-any-return]
 
+    def has_tiers(self) -> bool:
+        """Whether objects may be on tape, for ``glacier``: on ScoutFS."""
+        return self.backend.store.capabilities.scoutfs
+
     def bucket_facts(self, bucket: str) -> Any:
         """Return the record of a bucket, for ``acl``. Raise NoSuchBucket."""
         return self.backend.bucket_record(bucket)

@@ -1,31 +1,184 @@
 """glacier: objects whose bytes are on tape behave as S3's GLACIER storage class.
 
-This is its place in the pipeline; it passes everything through. What belongs here: set
-``call.tiered``, so that answers tell the tier and cold storage classes can be asked for; refuse
-reads of offline objects with InvalidObjectState; answer RestoreObject.
+On ScoutFS it puts a Tiering into the call: answers then tell where an object's data are, reads of
+what is on tape are refused before any byte is touched, and cold storage classes can be asked for.
+RestoreObject is read here, and done by the backend at the end of the pipeline. What the file system
+is, is found out once, when the pipeline is made: elsewhere than on ScoutFS no object is ever on
+tape, and the filter has nothing to do with anything but RestoreObject.
 
-Ini options of ``[filter:glacier]``: none.
+Ini options of ``[filter:glacier]`` are the fields of Options below.
+
+Gates RestoreObject; on ScoutFS what reads, lists, copies and stores objects too.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, ClassVar
 
 from s3filters import options
+from s3filters.backends.fs.cold import Tiering
 from s3filters.pipeline.base import App, Filter
+from s3filters.s3 import restore, rules
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.tiers import command, scoutam
+from s3filters.tiers.base import Driver, Settings
+
+log = logging.getLogger("s3filters.pipeline")
+
+GROUP = "s3filters.tier"  # entry points of other packages, each a factory as these
+DRIVERS: dict[str, Callable[[Settings], Driver]] = {
+    "scoutam": scoutam.factory,
+    "command": command.factory,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of glacier: none yet."""
+    """Options of glacier."""
+
+    restore_header: str = options.option(
+        "versity",
+        options.choice("versity", "aws"),
+        "What x-amz-restore says: versity = always something, as Versity's gateway has it; aws = "
+        "nothing of an object that nobody asked back. With aws, restoring what is not archived is "
+        "refused.",
+    )
+    cold_at_once: bool = options.option(
+        False,
+        options.boolean,
+        "Show an object that was put as GLACIER or DEEP_ARCHIVE as archived at once, as AWS does, "
+        "and not when its data are on tape.",
+    )
+    driver: str = options.option(
+        "scoutam",
+        options.text,
+        "Who is asked to archive and stage: scoutam = ScoutAM, by its flag; command = programs of "
+        "this site; none; or what a package offers.",
+    )
+    archive_command: tuple[str, ...] = options.option(
+        (),
+        options.command,
+        "Program that writes files to tape and releases them: paths on standard input, each ended "
+        "by NUL. Without it no cold storage class can be asked for.",
+    )
+    stage_command: tuple[str, ...] = options.option(
+        (), options.command, "Program that brings the data of files back, called the same way."
+    )
+    release_command: tuple[str, ...] = options.option(
+        (),
+        options.command,
+        "Program that releases files whose restore has ended, called the same way.",
+    )
+    command_timeout: int = options.option(
+        3600, options.whole(1), "Seconds after which a program is ended and counts as failed."
+    )
+    command_batch: int = options.option(
+        1000, options.whole(1), "Paths that a program gets at most at a time."
+    )
+    command_retries: int = options.option(
+        5, options.whole(0, 100), "How often what failed is tried again, later each time."
+    )
 
 
 class Glacier(Filter):
-    """Passes everything through."""
+    """Tells the backend how archived objects behave."""
+
+    gates: ClassVar[dict[str, str]] = {
+        "RestoreObject": "restore",
+        **dict.fromkeys(
+            (
+                "GetObject",
+                "HeadObject",
+                "GetObjectAttributes",
+                "ListObjects",
+                "ListObjectsV2",
+                "ListObjectVersions",
+                "UploadPartCopy",
+            ),
+            "read",
+        ),
+        **dict.fromkeys(
+            (
+                "PutObject",
+                "PostObject",
+                "CopyObject",
+                "CreateMultipartUpload",
+                "CompleteMultipartUpload",
+            ),
+            "store",
+        ),
+    }
+
+    def __init__(self, app: App, tiering: Tiering) -> None:
+        super().__init__(app)
+        self._tiering = tiering
+        self._archives = tiering.driver is not None and tiering.driver.archives
+        if not _has_tiers(app):
+            self._gates = {"RestoreObject": self.restore}
+
+    def read(self, call: Call) -> None:
+        """Let the answer tell where the data are."""
+        call.tiering = self._tiering
+
+    def store(self, call: Call) -> None:
+        """Let a cold class be asked for, where somebody sees to it."""
+        call.tiering = self._tiering
+        call.tiered = self._archives
+
+    def restore(self, call: Call) -> None:
+        """Read what is asked. Raise MalformedXML, NotImplemented."""
+        if call.body is None:
+            raise S3Error("MalformedXML")
+        call.params["Restore"] = restore.parse(call.body.read(rules.XML_BYTES))
+        call.tiering = self._tiering
+
+
+def _has_tiers(app: Any) -> bool:
+    """Whether the app at the end of the pipeline stores objects where they may be on tape."""
+    while app is not None and not hasattr(app, "has_tiers"):
+        app = getattr(app, "app", None)
+    return app is not None and app.has_tiers()
+
+
+def driver_of(settings: Options) -> Driver | None:
+    """Return the driver that the options name. Raise OptionError when there is no such one."""
+    if settings.driver == "none":
+        return None
+    factory = DRIVERS.get(settings.driver)
+    if factory is None:
+        offered = {entry.name: entry for entry in entry_points(group=GROUP)}
+        if settings.driver not in offered:
+            names = ", ".join([*DRIVERS, "none", *sorted(offered)])
+            raise options.OptionError(
+                f"[filter:glacier] driver = {settings.driver}: there is {names}"
+            )
+        factory = offered[settings.driver].load()
+    commands = {
+        "archive": settings.archive_command,
+        "stage": settings.stage_command,
+        "release": settings.release_command,
+    }
+    return factory(
+        Settings(
+            commands,
+            timeout_s=settings.command_timeout,
+            batch=settings.command_batch,
+            retries=settings.command_retries,
+        )
+    )
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Glacier]:
     """PasteDeploy entry point ``egg:s3filters#glacier``."""
-    options.read(Options, "filter:glacier", global_conf, local_conf)
-    return Glacier
+    settings = options.read(Options, "filter:glacier", global_conf, local_conf)
+    tiering = Tiering(
+        driver_of(settings),
+        as_aws=settings.restore_header == "aws",
+        at_once=settings.cold_at_once,
+    )
+    return lambda app: Glacier(app, tiering)

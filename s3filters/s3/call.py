@@ -87,7 +87,8 @@ class Call:
     checks: list[Check] = field(default_factory=list)
     source_checks: Sequence[Check] = ()
     permit: Callable[[str, str | None], Sequence[Check]] | None = None
-    tiered: bool = False  # set by glacier: object and listing answers ask the store for the tier
+    tiered: bool = False  # set by glacier: cold storage classes can be asked for
+    tiering: Any = None  # set by glacier: how objects are shown whose data may be on tape
     multipart: bool = False  # set by s3multi: the backend may answer the multipart operations
     guarded: bool = False
     bucket_record: Any = None  # the store's, read once

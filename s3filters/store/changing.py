@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from s3filters.store import errors, locks, paths, xattrs
 from s3filters.store.beneath import READ
@@ -20,6 +21,7 @@ from s3filters.store.metadata import Record
 from s3filters.store.tree import Tree
 
 Change = Callable[[Record], Mapping[str, bytes | None]]
+T = TypeVar("T")
 
 
 def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
@@ -31,13 +33,34 @@ def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
     With durability ``full`` the change stays when the power goes. Raise NoSuchKey, NoSuchBucket,
     MetadataTooLarge, StoreError.
     """
+
+    def work(fd: int, record: Record) -> Record:
+        put(fd, decide(record))
+        tree.step("attributes changed")
+        changed = tree.record(fd, os.fstat(fd), key.rpartition("/")[2])
+        if changed is None:  # another program took it away
+            raise errors.NoSuchKey(Key=key)
+        return changed
+
+    return while_open(tree, bucket, key, work)
+
+
+def while_open(tree: Tree, bucket: str, key: str, work: Callable[[int, Record], T]) -> T:
+    """Call ``work`` with an open descriptor of an object and its record, under the key's lock.
+
+    With durability ``full`` what it changes of the attributes stays when the power goes. Raise what
+    it raises, NoSuchKey, NoSuchBucket, StoreError.
+    """
     try:
         path = paths.path_of(bucket, key)
         tree.look(bucket, key)  # for what is not there no lock is made
         with locks.hold(tree.root, path):
             fd, record = tree.find(bucket, key, READ)
             try:
-                return _change(tree, fd, key, decide(record))
+                done = work(fd, record)
+                if tree.durability == "full":
+                    os.fsync(fd)
+                return done
             finally:
                 os.close(fd)
     except (errors.InvalidArgument, FileNotFoundError) as error:
@@ -46,19 +69,13 @@ def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
         raise errors.from_os(error, f"{bucket}/{key}") from error
 
 
-def _change(tree: Tree, fd: int, key: str, changes: Mapping[str, bytes | None]) -> Record:
+def put(fd: int, changes: Mapping[str, bytes | None]) -> None:
+    """Set attributes of an open file, and remove what is None. Raise MetadataTooLarge, OSError."""
     for name, value in changes.items():
         if value is None:
             _remove(fd, name)
         else:
             xattrs.write(fd, [(name, value)])
-    tree.step("attributes changed")
-    if tree.durability == "full":
-        os.fsync(fd)
-    record = tree.record(fd, os.fstat(fd), key.rpartition("/")[2])
-    if record is None:  # another program took it away
-        raise errors.NoSuchKey(Key=key)
-    return record
 
 
 def _remove(fd: int, name: str) -> None:

@@ -7,12 +7,13 @@ memory or raise WouldBlock. ``local`` says whether that can ever work.
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import changing, joining, locks, objects, parts, sweep
+from s3filters.store import changing, joining, locks, objects, parts, restores, sweep
 from s3filters.store import uploads as upload_verbs
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
@@ -28,6 +29,18 @@ class Store(Tree):
     """Buckets and objects in a folder; parameters are those of Tree."""
 
     impatiently = staticmethod(locks.impatiently)
+
+    def for_project(self, number: int) -> Store:
+        """Return the same store, whose new buckets, objects and parts are of a project of ScoutFS.
+
+        :param number: 0 for none; and where projects cannot be set there are none
+        """
+        can = self.capabilities.privileged and self.capabilities.format_version > 1
+        if not number or not can:
+            return self
+        other = copy.copy(self)  # what is open and what is remembered is shared
+        other.project = number
+        return other
 
     def buckets(self) -> list[BucketRecord]:
         """Return all buckets, in byte order of their names."""
@@ -103,6 +116,18 @@ class Store(Tree):
     def change_attributes(self, bucket: str, key: str, change: changing.Change) -> Record:
         """Change attributes of an object in place. Parameters and errors: ``changing.change``."""
         return changing.change(self, bucket, key, change)
+
+    def ask_restore(
+        self, bucket: str, key: str, decide: Callable[[int, Record], restores.T]
+    ) -> restores.T:
+        """Decide about an object on tape. Parameters and errors: ``restores.ask``."""
+        return restores.ask(self, bucket, key, decide)
+
+    def settle_restore(
+        self, bucket: str, key: str, ends: Callable[[restores.Restore], restores.Restore]
+    ) -> restores.Restore | None:
+        """Close the request of an object that is back. Errors: ``restores.settle``."""
+        return restores.settle(self, bucket, key, ends)
 
     # Uploads ------------------------------------------------------------------------------------
 

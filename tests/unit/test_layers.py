@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "offload": set(),
     "sign": {"s3"},
     "access": {"s3"},
-    "backends": {"access", "store", "s3", "offload"},
-    "pipeline": {"access", "backends", "sign", "s3", "options", "offload"},
+    "tiers": {"store"},
+    "backends": {"access", "store", "s3", "offload", "tiers"},
+    "pipeline": {"access", "backends", "sign", "s3", "options", "offload", "tiers"},
     "server": {"options", "offload"},
     "commands": {"access", "server", "pipeline", "backends", "sign", "s3", "options", "offload"},
 }

@@ -17,9 +17,12 @@ from s3filters.backends.fs.deleting import Deleting
 from s3filters.backends.fs.facts import Facts
 from s3filters.backends.fs.granting import Granting
 from s3filters.backends.fs.listings import Listings
+from s3filters.backends.fs.object_acl import ObjectGranting
 from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
+from s3filters.backends.fs.restoring import Restoring
 from s3filters.backends.fs.sharing import Sharing
+from s3filters.backends.fs.tagging import Tagging
 from s3filters.backends.fs.uploading import Uploading
 from s3filters.backends.fs.uploads import Uploads
 from s3filters.backends.fs.writing import Writing
@@ -28,11 +31,14 @@ from s3filters.store.filesystem import Unsuitable
 
 
 class FsBackend(
+    Tagging,
+    ObjectGranting,
     Facts,
     Buckets,
     Configuration,
     Granting,
     Reading,
+    Restoring,
     Posting,
     Writing,
     Copying,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3filters.backends.fs import slowly
+from s3filters.backends.fs import cold, slowly
 from s3filters.backends.fs.parts import Part, ask, no_version, of_directory, write_check
 from s3filters.s3 import checksums as algorithms
 from s3filters.s3 import dates, rules, xml
@@ -53,6 +53,7 @@ class Copying(Part):
                     "The specified copy source is larger than the maximum allowable size for a "
                     f"copy source: {rules.PUT_BYTES}",
                 )
+            cold.check_source(call, record)
             _refuse_idle_self_copy(call, record)
             attributes = _attributes(call, opened)
             if call.key.endswith("/"):

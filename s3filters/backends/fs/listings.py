@@ -17,6 +17,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote_plus
 
+from s3filters.backends.fs import cold
 from s3filters.backends.fs.parts import Part
 from s3filters.s3 import dates, tokens, xml
 from s3filters.s3.call import Call
@@ -119,6 +120,7 @@ class _Document:
     def __init__(self, root: str, call: Call, page: Page) -> None:
         self._root = root
         self._params = call.params
+        self._tier = cold.listed(call)
         self._page = page
         self._quoted = call.params["EncodingType"] == "url"
         self._name = quote if self._quoted else xml.escape
@@ -145,13 +147,12 @@ class _Document:
 
     def entries(self, element: str, owner: str, version: str = "") -> None:
         """Add the objects; ``owner`` and ``version`` are elements, or nothing."""
-        name, date, escape = self._name, dates.iso_date, xml.escape
+        name, date, escape, tier = self._name, dates.iso_date, xml.escape, self._tier
         self._out += [
             f"<{element}><Key>{name(entry.key)}</Key>{version}"
             f"<LastModified>{date(record.mtime_ns)}</LastModified>"
             f"<ETag>&quot;{escape(record.etag)}&quot;</ETag>{_checksum(record.checksums)}"
-            f"<Size>{record.size}</Size>{owner}"
-            f"<StorageClass>{escape(record.storage_class)}</StorageClass></{element}>"
+            f"<Size>{record.size}</Size>{owner}{tier(record)}</{element}>"
             for entry in self._page.entries
             if (record := entry.record)
         ]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from s3filters.backends.fs import cold
 from s3filters.backends.fs.parts import Part, ask, only_null_version
 from s3filters.s3 import dates, xml
 from s3filters.s3 import headers as object_headers
@@ -72,6 +73,8 @@ class Reading(Part):
         status, _, count, extra = self._select(call, record)
         headers = answer_headers(call, record, whole=count == record.size)
         headers += extra
+        if call.tiering is not None:
+            cold.tell(self, call, record, headers)
         headers.append(("Content-Length", str(count)))
         return Reply(status, headers, ())
 
@@ -85,6 +88,9 @@ class Reading(Part):
             status, offset, count, extra = self._select(call, record)
             headers = answer_headers(call, record, whole=count == record.size)
             headers += extra
+            if call.tiering is not None:
+                cold.check_read(call, record)
+                cold.tell(self, call, record, headers)
             if count > SMALL:
                 headers.append(("Content-Length", str(count)))
                 body = FileRange(opened, offset, count)
@@ -105,7 +111,7 @@ class Reading(Part):
             "ETag": record.etag if "ETag" in asked else None,
             "Checksum": _checksum_document(record) if "Checksum" in asked else None,
             "ObjectParts": _parts_document(call, record) if "ObjectParts" in asked else None,
-            "StorageClass": record.storage_class if "StorageClass" in asked else None,
+            "StorageClass": cold.class_of(call, record) if "StorageClass" in asked else None,
             "ObjectSize": record.size if "ObjectSize" in asked else None,
         }
         headers = [
@@ -296,8 +302,9 @@ def _stored_headers(record: Record, standard: dict[str, str]) -> list[tuple[str,
         ("Accept-Ranges", "bytes"),
         *object_headers.answered(standard, record.user),
     ]
-    if record.storage_class != "STANDARD":
-        headers.append(("x-amz-storage-class", record.storage_class))
+    storage_class = cold.warm(record.storage_class)
+    if storage_class != "STANDARD":
+        headers.append(("x-amz-storage-class", storage_class))
     if record.tags:
         headers.append(("x-amz-tagging-count", str(record.tags)))
     return headers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from s3filters.backends.fs import slowly
+from s3filters.backends.fs import cold, slowly
 from s3filters.backends.fs.intake import Buffers, absorb
 from s3filters.backends.fs.parts import Part, ask, no_version
 from s3filters.backends.fs.slowly import patiently
@@ -122,6 +122,7 @@ class Uploading(Part):
             record = opened.record
             ask(call.source_checks, record)
             source.conditions.check_source(record.etag, record.mtime_ns // 1_000_000_000)
+            cold.check_source(call, record)
             first, count = _selected(call, record.size)
             upload, draft = self._begin_part(call, count)
             try:

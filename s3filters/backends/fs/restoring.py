@@ -1,0 +1,91 @@
+"""RestoreObject: the archiver is asked to bring an object's data back for some days.
+
+Source: AWS API reference, RestoreObject; User Guide, "Restoring an archived object".
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from s3filters.backends.fs import cold
+from s3filters.backends.fs.cold import Shown, Tiering
+from s3filters.backends.fs.parts import Part, ask, only_null_version
+from s3filters.s3 import restore as words
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+from s3filters.s3.reply import Reply
+from s3filters.s3.restore import RestoreRequest
+from s3filters.store import restores
+from s3filters.store.errors import NoSuchKey
+from s3filters.store.metadata import Record
+from s3filters.store.restores import Restore
+from s3filters.tiers.base import CannotAsk, Driver, File
+
+
+class Restoring(Part):
+    """RestoreObject."""
+
+    def restore_object(self, call: Call) -> Reply:
+        """Have an object restored: 202 when that begins now, 200 when its days are counted anew.
+
+        Raise RestoreAlreadyInProgress, InvalidObjectState for what is not archived (or 200, see
+        the option ``restore_header``), NotImplemented where nobody can be asked.
+        """
+        if call.tiering is None:
+            raise S3Error("NotImplemented", "RestoreObject is not implemented without glacier.")
+        only_null_version(call)
+        self.expect_owner(call)
+        try:
+            status: int = self.offload.run(
+                self.store.ask_restore, call.bucket, call.key, lambda *at: self._restore(call, *at)
+            )
+        except NoSuchKey:
+            ask(call.checks, None)
+            raise
+        except CannotAsk as error:
+            raise S3Error("NotImplemented", str(error)) from error
+        return Reply(status)
+
+    def _restore(self, call: Call, fd: int, record: Record) -> int:
+        """Decide about one object, which stays what it is meanwhile; return the status."""
+        ask(call.checks, record)
+        tiering, wanted = call.tiering, call.params["Restore"]
+        now_s = time.time()
+        shown = cold.look(tiering, record, now_s)
+        if shown.readable:
+            return _again(tiering, shown, fd, wanted, now_s)
+        if shown.ongoing:
+            asked = _upgraded(shown, wanted)
+        else:
+            asked = Restore(int(now_s * 1e9), wanted.days, wanted.tier, wanted.description)
+        if not shown.offline:  # archived by name alone, so it is back as soon as it is asked for
+            restores.write(fd, asked)
+            return 202
+        driver: Driver | None = tiering.driver
+        if driver is None:
+            raise CannotAsk("No archiver is configured that could be asked.")
+        path = f"{self.store.root.path}/{call.bucket}/{call.key}"
+        file = File(path, fd, record.ino, asked.tier)
+        restores.write(fd, replace(asked, flagged=driver.flagged), lambda: driver.stage(file))
+        return 202
+
+
+def _again(tiering: Tiering, shown: Shown, fd: int, wanted: RestoreRequest, now_s: float) -> int:
+    """Count the days of a restored object from now on."""
+    if shown.restore is None:
+        if tiering.as_aws:
+            message = "Restore is not allowed for the object's current storage class"
+            raise S3Error("InvalidObjectState", message, StorageClass=shown.storage_class)
+        return 200
+    end_s = words.end_of(now_s, wanted.days)
+    restores.write(fd, replace(shown.restore, days=wanted.days, end_s=end_s))
+    return 200
+
+
+def _upgraded(shown: Shown, wanted: RestoreRequest) -> Restore:
+    """Return an ongoing request with a faster tier: nothing else of it can be changed."""
+    asked = shown.restore
+    if asked is None or not asked.open or not words.is_faster(wanted.tier, asked.tier):
+        raise S3Error("RestoreAlreadyInProgress")
+    return replace(asked, tier=wanted.tier)

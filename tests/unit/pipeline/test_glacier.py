@@ -1,0 +1,139 @@
+"""glacier: what it tells the backend, found out once, and its options."""
+
+import io
+
+import pytest
+
+from s3filters import options
+from s3filters.pipeline import glacier
+from s3filters.s3.call import KEY, Call
+from s3filters.s3.operations import ROWS
+from s3filters.tiers.command import Command
+from s3filters.tiers.scoutam import ScoutAM
+
+READS = {
+    "GetObject",
+    "HeadObject",
+    "GetObjectAttributes",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListObjectVersions",
+    "UploadPartCopy",
+}
+WRITES = {
+    "PutObject",
+    "PostObject",
+    "CopyObject",
+    "CreateMultipartUpload",
+    "CompleteMultipartUpload",
+}
+
+
+class Below:
+    """The app at the end, on a file system where data may be on tape or not."""
+
+    def __init__(self, tiers):
+        self.tiers = tiers
+        self.asked = 0
+
+    def has_tiers(self):
+        self.asked += 1
+        return self.tiers
+
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [])
+        return [b"below"]
+
+
+class Body:
+    def __init__(self, data):
+        self._data = io.BytesIO(data)
+
+    def read(self, limit):
+        return self._data.read(limit)
+
+
+def sent(app, operation, data=None):
+    call = Call(operation, "bucket", "key", body=None if data is None else Body(data))
+    answer = b"".join(app({"REQUEST_METHOD": "POST", KEY: call}, lambda *_: None))
+    return call, answer
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.name != "RestoreObject"])
+@pytest.mark.parametrize("tiers", [True, False])
+def test_what_tells_of_an_object_is_told_how_to_where_there_is_tape(name, tiers):
+    app = glacier.filter_factory({}, archive_command="true")(Below(tiers))
+    call, answer = sent(app, name)
+    assert answer == b"below"
+    assert (call.tiering is not None) == (tiers and name in READS | WRITES)
+    assert call.tiered == (tiers and name in WRITES)
+
+
+def test_the_file_system_is_asked_once():
+    below = Below(True)
+    app = glacier.filter_factory({})(below)
+    for _ in range(3):
+        sent(app, "GetObject")
+    assert below.asked == 1
+
+
+def test_an_app_that_knows_no_tape_has_none():
+    app = glacier.filter_factory({})(lambda environ, start: start("200 OK", []) or [b"other"])
+    assert sent(app, "GetObject")[0].tiering is None
+
+
+@pytest.mark.parametrize("tiers", [True, False])
+def test_a_restore_is_read_wherever_the_objects_are(tiers):
+    app = glacier.filter_factory({})(Below(tiers))
+    call, _ = sent(app, "RestoreObject", b"<RestoreRequest><Days>2</Days></RestoreRequest>")
+    assert call.params["Restore"].days == 2
+    assert call.tiering is not None
+
+
+@pytest.mark.parametrize("data", [None, b"", b"<RestoreRequest/>"])
+def test_a_restore_that_cannot_be_read_is_refused(data):
+    assert (
+        b"<Code>MalformedXML</Code>"
+        in sent(glacier.filter_factory({})(Below(True)), "RestoreObject", data)[1]
+    )
+
+
+def test_without_an_archive_command_no_cold_class_can_be_asked_for():
+    call, _ = sent(glacier.filter_factory({})(Below(True)), "PutObject")
+    assert call.tiering is not None
+    assert not call.tiered
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("scoutam", ScoutAM), ("command", Command), ("none", type(None))]
+)
+def test_a_driver_is_chosen_by_name(name, kind):
+    assert type(glacier.driver_of(glacier.Options(driver=name))) is kind
+
+
+def test_a_package_can_offer_a_driver(monkeypatch):
+    class Entry:
+        name = "robot"
+
+        def load(self):
+            return lambda settings: ("robot", settings.batch)
+
+    monkeypatch.setattr(glacier, "entry_points", lambda group: [Entry()])
+    made = glacier.driver_of(glacier.Options(driver="robot", command_batch=7))
+    assert made == ("robot", 7)
+
+
+def test_a_driver_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(options.OptionError, match="scoutam, command, none"):
+        glacier.filter_factory({}, driver="tapeworm")
+
+
+def test_a_command_is_read_as_a_shell_does():
+    given = {"stage_command": "/opt/stage --queue 'night shift'"}
+    read = options.read(glacier.Options, "filter:glacier", {}, given)
+    assert read.stage_command == ("/opt/stage", "--queue", "night shift")
+
+
+def test_other_options_are_refused():
+    with pytest.raises(options.OptionError):
+        glacier.filter_factory({}, colour="red")
