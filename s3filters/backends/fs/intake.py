@@ -2,13 +2,15 @@
 
 The connection is read in its own thread; hashing and writing run where blocking work runs, each in
 the order of the pieces. One piece is being hashed and one is ready for it while a third is
-received, so the hash, which is the slowest of the three, never waits for a piece to arrive.
+received, so the hash, which is the slowest of the three, never waits for a piece to arrive. Where
+more upload at once than there are cores to hash, nobody has a piece ready: another's is.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,37 +18,36 @@ from typing import Any
 from s3filters.s3.body import Body
 from s3filters.store.place import Draft
 
-LARGE = 2 << 20  # bytes of a buffer; a hand-over is dear, so pieces are large
-SMALL = 1 << 17  # where many upload at once, memory is dearer
-FEW = 4  # uploads at once that have large buffers
-BUFFERS = 3
+# So many uploads at once have so many buffers of so many bytes. A hand-over is dear, and the dearer
+# the more of them there are at once, so pieces are large; where very many upload, memory is dearer.
+TIERS = ((4, 3, 2 << 20), (12, 2, 1 << 20), (sys.maxsize, 3, 128 << 10))
+KEPT = 12 << 20  # bytes that are kept while nobody needs them
 
 
 class Buffers:
     """Memory for uploads, used again: fresh memory costs a page fault for every 4 KiB of it."""
 
     def __init__(self) -> None:
-        self._free: list[memoryview] = []
+        self._free: defaultdict[int, list[memoryview]] = defaultdict(list)  # by size
+        self._kept = 0  # bytes in them
         self._uploads = 0
 
     def take(self) -> list[memoryview]:
-        """Return the buffers of one upload."""
+        """Return the buffers of one upload, two at least, all of one size."""
         self._uploads += 1
-        if self._uploads > FEW:
-            return [memoryview(bytearray(SMALL)) for _ in range(BUFFERS)]
-        taken = []
-        for _ in range(BUFFERS):
-            try:
-                taken.append(self._free.pop())
-            except IndexError:
-                taken.append(memoryview(bytearray(LARGE)))
-        return taken
+        count, size = next(tier[1:] for tier in TIERS if self._uploads <= tier[0])
+        free = self._free[size]
+        taken = [free.pop() for _ in range(min(count, len(free)))]
+        self._kept -= size * len(taken)
+        return taken + [memoryview(bytearray(size)) for _ in range(count - len(taken))]
 
     def give(self, taken: list[memoryview]) -> None:
         """Take the buffers back; nobody uses them any more."""
         self._uploads -= 1
-        if len(taken[0]) == LARGE and len(self._free) < FEW * BUFFERS // 2:
-            self._free += taken
+        size = len(taken[0])
+        if self._kept + size * len(taken) <= KEPT:
+            self._free[size] += taken
+            self._kept += size * len(taken)
 
 
 class _InOrder:
@@ -88,11 +89,12 @@ def absorb(draft: Draft, body: Body, buffers: Buffers, offload: Any) -> None:
     taken = buffers.take()
     hashing = _InOrder(body.update, offload)
     writing = _InOrder(draft.write, offload)
+    waiting = len(taken) - 2  # one piece is at work, and one buffer is being filled
     turn = 0
     try:
-        while piece := _fill(body, taken[turn % BUFFERS]):
-            hashing.settle(1)
-            writing.settle(1)
+        while piece := _fill(body, taken[turn % len(taken)]):
+            hashing.settle(waiting)
+            writing.settle(waiting)
             hashing.start(piece)
             writing.start(piece)
             turn += 1
