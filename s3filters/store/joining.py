@@ -26,6 +26,7 @@ the data file, the others are copied, for the upload has to be whole if the name
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,6 +39,8 @@ from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
 ASSEMBLY = "assembly"  # the file of an upload that gets the blocks of its parts
+
+log = logging.getLogger("s3filters.store")
 
 Describe = Callable[[Upload, list[PartRecord | None]], Attributes]
 
@@ -77,12 +80,23 @@ def complete(
             else:
                 joining = _Joining(tree, upload, folder, [part for part in found if part])
                 record = joining.publish(attributes, only_if_absent, check)
-            uploads.end(tree, path)
+            _end(tree, path)
             return record
     except OSError as error:
         raise errors.from_os(error, f"{name[0]}/{name[1]}") from error
     finally:
         os.close(folder)
+
+
+def _end(tree: Tree, path: bytes) -> None:
+    """End an upload whose object is there: acknowledged, even when the disk refuses this.
+
+    What stays is what a death leaves between the object and the end: the sweep ends it.
+    """
+    try:
+        uploads.end(tree, path)
+    except OSError as error:
+        log.warning("%s is completed and cannot be ended yet: %s", os.fsdecode(path), error)
 
 
 def made_by(tree: Tree, bucket: str, key: str, upload_id: str) -> Record | None:
@@ -172,6 +186,7 @@ class _Joining:
         fd = self._open(data)
         with Draft(self._tree, self._upload.bucket, self._upload.key, made=fd) as draft:
             placed.close_gate(fd, attributes.etag)
+            placed.forget(fd)
             self._tree.step("closed")
             for part, start in zip(self._parts, self._starts, strict=True):
                 if part.data != data:

@@ -197,6 +197,15 @@ def close_gate(fd: int, etag: str) -> None:
         _lock(fd, fcntl.F_UNLCK, _GATE, fcntl.F_OFD_SETLK)
 
 
+def forget(fd: int) -> None:
+    """Take away what a closed data file says of places: an object has none."""
+    try:
+        os.removexattr(fd, SIZE)
+    except OSError as error:
+        if error.errno != errno.ENODATA:  # taken away before, when completing failed
+            raise
+
+
 def take(tree: Tree, upload: Upload, folder: int, number: int, size: int) -> Slot | None:
     """Return a slot for a part of ``size`` bytes, None when it is to have a file of its own.
 
@@ -208,10 +217,13 @@ def take(tree: Tree, upload: Upload, folder: int, number: int, size: int) -> Slo
         fd = _open(tree, upload, folder, name, number, size)
         if fd < 0:
             return None
+        if is_closed(fd):
+            os.close(fd)
+            return None
         step = _step_of(fd)
         if size <= step:
             offset = (number - 1) * step
-            if offset + size <= MOST and not is_closed(fd) and _reserve(fd, number):
+            if offset + size <= MOST and _reserve(fd, number):
                 return Slot(fd, name, offset, size)
             os.close(fd)
             return None

@@ -1,5 +1,6 @@
 """Completing: whatever the sizes and the order, the object is the parts one behind the other."""
 
+import errno
 import itertools
 import os
 import threading
@@ -9,7 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3filters.store import errors, joining, locks, place, placed, uploads
+from s3filters.store import (
+    boundaries,
+    errors,
+    joining,
+    locks,
+    metadata,
+    place,
+    placed,
+    sweep,
+    uploads,
+)
 from tests.unit.store.conftest import BUCKET, Box
 from tests.unit.store.multipart import (
     KEY,
@@ -103,6 +114,19 @@ def test_equal_parts_are_not_written_again(direct):
     assert direct.get(KEY) == b"aaaabbbbcc"
     assert "filled" not in direct.steps
     assert "joined" not in direct.steps
+
+
+def test_an_object_keeps_no_attribute_of_its_upload(direct):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    put(direct, upload, 2, b"b")
+    complete(direct, upload, [1, 2])
+    assert "closed" in direct.steps
+    assert set(os.listxattr(direct.path / KEY)) == {
+        "user.etag",
+        metadata.SEAL,
+        boundaries.THEIRS,
+    }
 
 
 def test_a_replaced_part_is_all_that_is_copied(direct):
@@ -215,6 +239,30 @@ def test_completing_again_when_the_upload_did_not_come_to_its_end_answers_as_bef
     assert (again.etag, again.ino) == (first.etag, first.ino)
     assert box.get(KEY) == b"aaaabb"
     assert left(box) == []
+
+
+def test_an_object_that_is_there_is_acknowledged_though_its_upload_cannot_be_ended(
+    box, monkeypatch, caplog
+):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    real = os.rename
+
+    def fail(source, *args, **options):
+        if source == upload.id.encode():
+            raise OSError(errno.ENOSPC, "the directory has no room for a longer name")
+        real(source, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", fail)
+        record = complete(box, upload, [1])
+        assert complete(box, upload, [1]).etag == record.etag
+    assert box.get(KEY) == b"aaaa"
+    assert upload.id in caplog.text
+    assert numbers(box, upload) == [1]
+    sweep.sweep(box.store, 0)
+    assert left(box) == []
+    assert box.get(KEY) == b"aaaa"
 
 
 def test_the_upload_that_made_an_object_is_known(box):
