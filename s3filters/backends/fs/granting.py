@@ -35,12 +35,12 @@ class Granting(Settings):
     def put_bucket_acl(self, call: Call) -> Reply:
         """Replace the grants. Raise AccessControlListNotSupported, MalformedACLError."""
         must_be_guarded(call)
-        acl_for = _asked(call)
+        acl_for = asked(call)
 
         def checked(bucket: BucketFacts) -> bytes:
             if bucket.ownership == ownership.ENFORCED:
                 raise S3Error("AccessControlListNotSupported")
-            acl = acl_for(bucket.owner)
+            acl = acl_for(bucket.owner, None)
             bucket.block.check_acl(acl)
             return grants.encode(acl)
 
@@ -48,8 +48,8 @@ class Granting(Settings):
         return Reply(200)
 
 
-def _asked(call: Call) -> Callable[[str], Acl]:
-    """Return what makes the ACL of headers or body for an owner.
+def asked(call: Call) -> Callable[[str, str | None], Acl]:
+    """Return what makes the ACL of headers or body: for an owner, and a bucket's if of an object.
 
     Raise MissingSecurityHeader for neither, UnexpectedContent for both, and what is wrong with
     the headers.
@@ -60,7 +60,7 @@ def _asked(call: Call) -> Callable[[str], Acl]:
     if by_headers is None or by_headers("", None) is None:
         if not data:
             raise S3Error("MissingSecurityHeader", MissingHeaderName=_HEADER)
-        return lambda owner: grants.parse(data, owner)
+        return lambda owner, _: grants.parse(data, owner)
     if data:
         raise S3Error("UnexpectedContent")
-    return lambda owner: by_headers(owner, None)
+    return lambda owner, bucket_owner: by_headers(owner, bucket_owner) or grants.private(owner)

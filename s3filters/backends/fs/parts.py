@@ -10,7 +10,7 @@ from s3filters.s3 import parameters
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import DEFAULT_TYPE
-from s3filters.store import Store
+from s3filters.store import Store, changing
 from s3filters.store.errors import Busy, NoSuchKey
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
@@ -49,6 +49,24 @@ class Part:
             with suppress(Busy), self.store.impatiently():
                 return verb(*args)
         return self.offload.run(verb, *args)  # type: ignore[no-any-return]
+
+    def alter(self, call: Call, decide: changing.Change) -> Record:
+        """Change what is kept beside the call's object, by its record, once its checks are asked.
+
+        Raise NoSuchVersion, NoSuchKey, AccessDenied, what ``decide`` raises, and store errors.
+        """
+        only_null_version(call)
+        self.expect_owner(call)
+
+        def change(record: Record) -> Mapping[str, bytes | None]:
+            ask(call.checks, record)
+            return decide(record)
+
+        try:
+            return self.change(self.store.change_attributes, call.bucket, call.key, change)
+        except NoSuchKey:
+            ask(call.checks, None)
+            raise
 
     def check_owner(self, bucket: str, expected: str) -> None:
         """Raise AccessDenied unless the bucket's owner has this id (some buckets have none)."""
