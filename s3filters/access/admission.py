@@ -15,6 +15,7 @@ from s3filters.access import actions, facts, grants, ownership
 from s3filters.access.asking import Asking
 from s3filters.access.decision import ObjectFacts
 from s3filters.access.ownership import ENFORCED
+from s3filters.s3 import table
 from s3filters.s3.call import Check
 
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
@@ -51,12 +52,21 @@ def _to_what_is_there(asking: Asking) -> None:
     if wanted[0] not in actions.OF_OBJECTS:
         for action in wanted:
             asking.demand(action)
+        if table.OPERATIONS[call.operation].writes:
+            call.checks.append(partial(_demand_of_bucket, asking, wanted))
     else:
         check = asking.of_object(call.key, wanted)
         if check.needed or wanted[0] not in actions.OF_BUCKET_OWNER:
             call.checks.append(check)
     if call.operation in _SETTING_ACLS:
         call.grants = partial(grants.of_headers, asking.environ)
+
+
+def _demand_of_bucket(asking: Asking, wanted: Sequence[str], record: Any) -> None:
+    """A check of a bucket's record under its lock: what others have changed since counts."""
+    now = asking.of_bucket(facts.of_bucket(record, asking.facts.block))
+    for action in wanted:
+        now.demand(action)
 
 
 def _to_new(asking: Asking) -> None:

@@ -1,5 +1,7 @@
 """The policy of a bucket: what is taken, kept, answered, and that it counts at once."""
 
+import base64
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +12,7 @@ from paste.deploy import loadapp
 from s3filters import offload
 from s3filters.backends.base import answer as answer_of
 from s3filters.backends.fs import FsBackend
+from s3filters.pipeline import acl
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from tests.daemon import ACCESS_KEY
@@ -102,6 +105,28 @@ def test_nobody_locks_himself_out(people, owned, confirm):
     assert people("owner", "GET", "/box?policy").status == 200
     assert people("owner", "DELETE", "/box?policy").status == 204
     assert people("owner", "GET", "/box/key").status == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_what_was_allowed_is_decided_again_when_it_is_done(people, owned, monkeypatch, method):
+    body = b"<Tagging><TagSet><Tag><Key>a</Key><Value>new</Value></Tag></TagSet></Tagging>"
+    headers = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    os.setxattr(owned, "user.X-Amz-Tagging", b'{"a":"old"}')
+    may = {"Principal": only("bob"), "Action": "s3:PutBucketTagging", "Resource": ""}
+    configure(owned, policy=policy(may))
+    words_of = (method, "/box?tagging", *((body, headers) if method == "PUT" else ()))
+    admit = acl.Acl.admit
+
+    def admitted(self, call, environ):
+        admit(self, call, environ)
+        configure(owned, policy=None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(acl.Acl, "admit", admitted)
+        assert told(people("bob", *words_of)) == (403, "AccessDenied")
+    assert os.getxattr(owned, "user.X-Amz-Tagging") == b'{"a":"old"}'
+    configure(owned, policy=policy(may))
+    assert people("bob", *words_of).status == 204
 
 
 def statement(**changes):

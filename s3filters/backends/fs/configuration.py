@@ -1,9 +1,9 @@
 """What a bucket is configured with: policy, tags, ownership of objects, and what is kept private.
 
-A change is decided by the bucket as it is at that moment, under its lock, so that two requests at
-once cannot leave together what each alone would be refused: an ACL that grants to others beside
-ownership that knows none, a public policy beside the switch that blocks it. What guards access is
-taken only where ``acl`` decides by it; who is told 200 believes that it holds.
+A change is decided by the bucket as it is at that moment, under its lock: whether the requester may
+still do it, and whether the bucket may have it. So two requests at once cannot leave together what
+each alone would be refused, as an ACL that grants to others beside ownership that knows none. What
+guards access is taken only where ``acl`` decides by it; who is told 200 believes that it holds.
 
 Values lie on disk as Versity's gateway has them: a policy as it was sent, tags as JSON, ownership
 as its word. Source: AWS API reference, the pages named as the operations.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from s3filters.access import block, facts, ownership, policy
 from s3filters.access.decision import BucketFacts
-from s3filters.backends.fs.parts import Part
+from s3filters.backends.fs.parts import Part, ask
 from s3filters.s3 import rules, tagging
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
@@ -64,6 +64,7 @@ class Settings(Part):
         gateway = block.OFF if call.facts is None else call.facts.block
 
         def change(record: BucketRecord) -> Mapping[str, bytes | None]:
+            ask(call.checks, record)
             return {name: checked(facts.of_bucket(record, gateway))}
 
         self.expect_owner(call)
@@ -71,8 +72,13 @@ class Settings(Part):
 
     def unset(self, call: Call, name: str) -> Reply:
         """Take a setting away; there need be none. Raise NoSuchBucket."""
+
+        def change(record: BucketRecord) -> Mapping[str, bytes | None]:
+            ask(call.checks, record)
+            return {name: None}
+
         self.expect_owner(call)
-        self.change(self.store.configure_bucket, call.bucket, lambda record: {name: None})
+        self.change(self.store.configure_bucket, call.bucket, change)
         return Reply(204)
 
 
