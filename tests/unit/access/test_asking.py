@@ -1,0 +1,120 @@
+"""A request before a bucket: what is decided at once, and what waits for the object."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from s3filters.access import grants, policy
+from s3filters.access.asking import Asking, refusal
+from s3filters.access.context import TagsNotRead
+from s3filters.access.decision import BucketFacts, Denial
+from s3filters.access.ownership import ENFORCED, WRITER
+from s3filters.access.principals import Requester
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
+
+OWNER, BOB = Requester("owner"), Requester("bob")
+READ = ("s3:GetObject",)
+
+
+def compiled(*statements):
+    usual = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+    whole = [{**usual, "Resource": "arn:aws:s3:::pail/*", **one} for one in statements]
+    text = json.dumps({"Version": "2012-10-17", "Statement": whole})
+    return policy.parse(text.encode(), "pail")
+
+
+def asking(who=BOB, *, tags_in=lambda record: record.tags, call=None, **fields):
+    bucket = BucketFacts("pail", **{"owner": "owner", "ownership": ENFORCED} | fields)
+    return Asking(who, bucket, call or Call("GetObject", "pail", "key"), {}, tags_in)
+
+
+def record(owner="", tags=None):
+    acl = grants.encode(grants.private(owner)) if owner else b""
+    return SimpleNamespace(acl=acl, tags=tags or {})
+
+
+def test_what_the_buckets_facts_refuse_is_refused_before_anybody_looks():
+    with pytest.raises(S3Error, match="AccessDenied"):
+        asking().of_object("key", READ)
+
+
+def test_what_they_allow_needs_no_object_but_to_hide_that_there_is_none():
+    check = asking(policy=compiled({})).of_object("key", READ)
+    assert not check.needed
+    check(record("eve"))  # whatever is there
+    with pytest.raises(S3Error, match="AccessDenied"):
+        check(None)
+    listing = {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::pail"}
+    asking(policy=compiled({}, listing)).of_object("key", READ)(None)
+
+
+def test_where_acls_count_the_object_decides():
+    check = asking(ownership=WRITER).of_object("key", READ)
+    assert check.needed
+    check(record("bob"))
+    for other in (record("owner"), record("eve"), record(), None):
+        with pytest.raises(S3Error, match="AccessDenied"):
+            check(other)
+
+
+def test_tags_are_read_only_where_a_policy_is_asked():
+    def unread(record):
+        raise AssertionError
+
+    asking(ownership=WRITER, tags_in=unread).of_object("key", READ)(record("bob"))
+    rule = compiled({"Condition": {"StringEquals": {"s3:ExistingObjectTag/open": "yes"}}})
+    check = asking(policy=rule).of_object("key", READ)
+    assert check.needed
+    check(record(tags={"open": "yes"}))
+    for tags in ({}, {"open": "no"}, {"Open": "yes"}):
+        with pytest.raises(S3Error, match="AccessDenied"):
+            check(record(tags=tags))
+
+
+def test_each_of_several_actions_must_be_allowed():
+    both = ("s3:GetObject", "s3:GetObjectAttributes")
+    with pytest.raises(S3Error, match="AccessDenied"):
+        asking(policy=compiled({})).of_object("key", both)
+    asking(policy=compiled({"Action": both})).of_object("key", both)
+
+
+def test_tags_of_a_body_decide_when_they_are_read():
+    rule = compiled(
+        {
+            "Action": "s3:PutObjectTagging",
+            "Condition": {"StringEquals": {"s3:RequestObjectTag/team": "blue"}},
+        }
+    )
+    call = Call("PutObjectTagging", "pail", "key")
+    found = asking(policy=rule, call=call)
+    with pytest.raises(TagsNotRead):
+        found.demand("s3:PutObjectTagging", "key")
+    check = found.of_object("key", ("s3:PutObjectTagging",))
+    assert check.needed
+    call.tags = {"team": "blue"}
+    check(record())
+    call.tags = {"team": "red"}
+    with pytest.raises(S3Error, match="AccessDenied"):
+        check(record())
+
+
+def test_the_same_request_can_stand_before_another_bucket():
+    here = asking(OWNER)
+    there = here.of_bucket(BucketFacts("sink", "eve", ENFORCED))
+    here.demand("s3:GetObject", "key")
+    with pytest.raises(S3Error, match="AccessDenied"):
+        there.demand("s3:GetObject", "key")
+    assert (there.call, there.environ) == (here.call, here.environ)
+
+
+@pytest.mark.parametrize(("who", "name"), [(BOB, "bob"), (None, "anonymous")])
+def test_the_reason_is_for_the_log_alone(caplog, who, name):
+    with caplog.at_level(logging.DEBUG, "s3filters.access"):
+        error = refusal(Denial.BY_POLICY, who, "s3:GetObject", "pail", "a\nkey")
+    assert error.code == "AccessDenied"
+    assert "policy" not in error.message
+    assert f"{name} may not s3:GetObject 'pail/a\\nkey': {Denial.BY_POLICY.value}" in caplog.text
+    assert not caplog.text.count("\nkey")
