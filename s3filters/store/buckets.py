@@ -191,6 +191,7 @@ def _describe(tree: Tree, hidden: str, owner: str, given: Mapping[str, bytes]) -
     wanted = [(settings.ATTRIBUTES[setting], value) for setting, value in values.items()]
     fd = os.open(hidden, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=tree.root.fd)
     try:
+        tree.mark_project(fd)
         xattrs.write(fd, [*wanted, (CREATED, b"%d" % time.time_ns())])
         if tree.durability == "full":
             os.fsync(fd)

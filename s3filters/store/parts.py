@@ -12,8 +12,8 @@ checksums are left out: it can list such a part, with its size, and never takes 
 bytes, because no client's ETag is equal to a weak one.
 
 The order in which a part becomes true is that of an object, see ``place``: bytes, attributes,
-fsync (of the data file too), name, fsync of the upload's directory. A part that is replaced is
-replaced by rename, so until the new one is whole the old one counts.
+fsync (of the data file too), name, fsync of the upload's directory; on ScoutFS one commit of all of
+it. A part that is replaced is replaced by rename, so until the new one is whole the old one counts.
 """
 
 from __future__ import annotations
@@ -199,6 +199,8 @@ class PartDraft:
     def _make(self) -> None:
         """Make the file that becomes the part, without a name where that is possible."""
         self._fd, self._name = placed.new_file(self._folder, self._folder, self._tree.tmpfile)
+        self._tree.mark_part(self._fd)
+        self._tree.mark_project(self._fd)
 
     def write(self, data: Buffer) -> None:
         """Append all of a buffer."""
@@ -241,9 +243,8 @@ class PartDraft:
                 uploads.expect_in_progress(self._tree, self._folder, self._path)
                 if self._slot is not None:
                     self._slot.expect_open()
-                self._publish()
-            if self._tree.durability == "full":
-                os.fsync(self._folder)
+                created = self._publish()
+            self._sync_name(created)
             self._tree.step("part synced")
         except errors.Busy:
             raise
@@ -267,29 +268,54 @@ class PartDraft:
         self._tree.step("part described")
         if slot is not None and self._tree.durability != "none":
             os.fdatasync(slot.fd)
-        if self._tree.durability == "full":
-            os.fsync(self._fd)
-        elif self._tree.durability == "data":
+        if self._tree.durability == "data":
             os.fdatasync(self._fd)
+        elif self._tree.commits_all and self._has_come():
+            self._tree.sync(self._fd)  # what it replaces is there until the disk has taken it
+        else:
+            self._tree.sync_earlier(self._fd)
         self._tree.step("part bytes synced")
         return part
 
-    def _publish(self) -> None:
-        """Give the file the part's name, in place of one that has it."""
+    def _publish(self) -> bool:
+        """Give the file the part's name, in place of one that has it; True when none had."""
         name = str(self.number)
         if not self._name:
             try:
                 placed.link(self._fd, self._folder, name)
                 self._named = True
                 self._tree.step("part linked")
-                return
+                return True
             except FileExistsError:
+                if self._tree.commits_all:  # it may have come this very moment
+                    self._tree.sync(self._fd)
                 self._name = placed.hidden_name()
                 placed.link(self._fd, self._folder, self._name)
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._name = ""
         self._named = True
         self._tree.step("part renamed")
+        return False
+
+    def _sync_name(self, created: bool) -> None:
+        if not self._tree.commits_all:
+            self._tree.sync(self._folder)
+            return
+        try:
+            self._tree.sync(self._fd)
+        except OSError:
+            if created:
+                self._withdraw()
+            raise
+
+    def _withdraw(self) -> None:
+        """Take a new part back, unless its name is another's by now."""
+        name = str(self.number)
+        held = locks.hold_upload(self._tree.root, self._path)
+        with contextlib.suppress(OSError, errors.Busy), held:
+            found = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            if os.path.samestat(found, os.fstat(self._fd)):
+                os.unlink(name, dir_fd=self._folder)
 
     def discard(self) -> None:
         """Let go of everything; harmless when there is nothing left."""

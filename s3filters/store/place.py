@@ -16,6 +16,12 @@
 6. *fsync of the directory*, and of those that hold new parents, makes the name itself durable.
    Only then does the verb return.
 
+On ScoutFS a sync of anything commits all that the mount has open, bytes and names in the order in
+which they were made, and who asks during a commit shares it. So step 3 is left out for a new name,
+and step 6 is one fsync of the file itself: an object costs one commit, and many at once share it.
+An object that is replaced keeps step 3, so that an error of the disk is told while the old one is
+there still; an error after a new name was made takes the name back, as everywhere.
+
 Dying between any two steps leaves the old object or the new one; besides that at most a hidden
 name (between link and rename), which is swept, and an empty parent of ours, which the next put
 there uses. A put that fails removes what it made. That includes its name when step 6 fails: then
@@ -167,9 +173,8 @@ class Draft:
                 data_version=self._tree.data_version(self.fd),
             )
             self._step("attributes")
-            if self._tree.durability == "full":
-                os.fsync(self.fd)
-            elif self._tree.durability == "data":
+            self._tree.sync_earlier(self.fd)
+            if self._tree.durability == "data":
                 os.fdatasync(self.fd)
             self._step("file synced")
             self._publish(only_if_absent, check)
@@ -230,6 +235,7 @@ class Draft:
             raise errors.SlowDown
         if self.fd < 0:
             self._open_named()
+        self._tree.mark_project(self.fd)
         self._step("opened")
 
     def _hide(self) -> int:
@@ -319,6 +325,9 @@ class Draft:
         """Make the name; True when it is a new one. Raise FileNotFoundError: no such directory."""
         if check is None and not self._replaces and self._link(directory, last):
             return True
+        synced = check is None
+        if synced:
+            self._sync_before_replacing()
         with locks.hold(self._tree.root, self.path):
             for _ in range(_ATTEMPTS):
                 taken, current = self._look(directory, last, only_if_absent or check is not None)
@@ -328,6 +337,8 @@ class Draft:
                     check(current)
                 if taken:
                     self._check_promises(directory, last)
+                    if not synced:
+                        self._sync_before_replacing()
                     self._rename_over(directory, last)
                     return False
                 if self._link(directory, last):
@@ -407,11 +418,20 @@ class Draft:
             os.unlink(name, dir_fd=directory)
             raise
 
+    def _sync_before_replacing(self) -> None:
+        """Do what step 3 left out: nothing is replaced by bytes that the disk may not take."""
+        if self._tree.commits_all:
+            self._tree.sync(self.fd)
+            self._step("replacement synced")
+
     def _sync_name(self, way: Way, last: bytes, created: bool) -> None:
         if self._tree.durability != "full":
             return
         try:
-            way.sync()
+            if self._tree.commits_all:
+                os.fsync(self.fd)  # not of the directory, which others hold while they sync theirs
+            else:
+                way.sync()
         except OSError:
             if created:
                 self._withdraw(way.fd, last)
@@ -442,6 +462,9 @@ def sync(tree: Tree, bucket: str, key: str) -> None:
     Which directories are new is not known any more, so all of its way is synced. Raise OSError.
     """
     if tree.durability != "full":
+        return
+    if tree.commits_all:
+        os.fsync(tree.root.fd)
         return
     path = paths.path_of(bucket, key)
     with contextlib.suppress(FileNotFoundError):  # deleted by now

@@ -183,6 +183,11 @@ def sam_flags(fd: int) -> int:
     return _stored_flags(fd) or 0
 
 
+def mark_new(fd: int, flags: int) -> None:
+    """Give flags to a file that nobody else knows of yet. Raise OSError as ``change_sam_flags``."""
+    os.setxattr(fd, SAM_FLAGS, b"%d" % flags)
+
+
 def change_sam_flags(fd: int, *, add: int = 0, remove: int = 0) -> int:
     """Set and clear flags of a file; return them as they are now.
 

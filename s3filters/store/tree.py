@@ -6,10 +6,12 @@ Record.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from s3filters.store import errors, filesystem, paths, recognizing, scoutfs
@@ -32,6 +34,8 @@ class Tree:
     :param local: whether inodes change on this machine alone; None asks the file system
     :param symlinks_outside: reading follows symbolic links out of the root
     :param placement: where the bytes of an upload's parts go, see ``placed``
+    :param noarchive_parts: the archiver leaves the parts of uploads alone, on ScoutFS where we may
+        say so
     :param records: how many Records to remember
     :param trace: called with a word at each step of a change, for crash tests
 
@@ -46,6 +50,7 @@ class Tree:
         local: bool | None = None,
         symlinks_outside: bool = False,
         placement: str = "auto",
+        noarchive_parts: bool = True,
         records: int = 20_000,
         trace: Callable[[str], None] | None = None,
     ) -> None:
@@ -63,6 +68,8 @@ class Tree:
                 f"placement = direct needs a file system of this machine, and {path} is on another"
             )
         self._placement = placement
+        self._noarchive_parts = noarchive_parts
+        self.project = 0  # ScoutFS's number of what is made here; see Store.for_project
         self.durability = durability
         self.trace = trace
         self.known = Known(records if self.local else 0)
@@ -89,6 +96,44 @@ class Tree:
     def moves_blocks(self) -> bool:
         """Whether blocks can be moved from one file to another: on ScoutFS."""
         return self.capabilities.scoutfs
+
+    @cached_property
+    def commits_all(self) -> bool:
+        """Whether a sync of anything makes durable all that was done before it: on ScoutFS.
+
+        There a commit is of the whole mount and keeps the order of changes, bytes and names alike.
+        """
+        return self.capabilities.scoutfs
+
+    def sync(self, fd: int) -> None:
+        """With durability ``full``, make an open file or directory durable. Raise OSError."""
+        if self.durability == "full":
+            os.fsync(fd)
+
+    def sync_earlier(self, fd: int) -> None:
+        """Do that to what must not be durable later than what is done next, and synced then.
+
+        Nothing is to be done where commits keep the order of changes. Raise OSError.
+        """
+        if self.durability == "full" and not self.commits_all:
+            os.fsync(fd)
+
+    @cached_property
+    def marks_parts(self) -> bool:
+        """Whether the archiver is told to leave the parts of uploads alone."""
+        return self._noarchive_parts and self.capabilities.scoutfs and self.capabilities.privileged
+
+    def mark_part(self, fd: int) -> None:
+        """Say of a new file that it is a part of an upload, before it has bytes. Raise OSError."""
+        if self.marks_parts:
+            with _elsewhere():
+                scoutfs.mark_new(fd, scoutfs.NO_ARCHIVE)
+
+    def mark_project(self, fd: int) -> None:
+        """Give a new file or directory its project, before it has bytes. Raise OSError."""
+        if self.project:
+            with _elsewhere():
+                scoutfs.set_project(fd, self.project)
 
     def data_version(self, fd: int) -> int | None:
         """Return what an open file's seal has to say on ScoutFS, None elsewhere. Raise OSError."""
@@ -220,6 +265,16 @@ class Tree:
             raise errors.NoSuchBucket(BucketName=bucket) from error
         except OSError as error:
             raise errors.from_os(error, bucket) from error
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Pass over what cannot be said to another file system that is mounted in a tree on ScoutFS."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOTTY, errno.ENOTSUP):
+            raise
 
 
 def _cannot(path: bytes, kind: Kind) -> int:

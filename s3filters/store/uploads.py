@@ -145,8 +145,8 @@ def _open_folder(tree: Tree, folder: bytes, key: str) -> Iterator[int]:
     try:
         for name in (hidden_name, multipart, last):
             made = _enter(fd, name)
-            if tree.durability == "full" and made[1]:
-                os.fsync(fd)
+            if made[1]:
+                tree.sync_earlier(fd)
             os.close(fd)
             fd = made[0]
         os.setxattr(fd, KEY, key.encode())
@@ -182,8 +182,7 @@ def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
     fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=folder)
     try:
         xattrs.write(fd, wanted)
-        if tree.durability == "full":
-            os.fsync(fd)
+        tree.sync_earlier(fd)
     finally:
         os.close(fd)
 
