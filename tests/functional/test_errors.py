@@ -14,6 +14,7 @@ BUILT = {
     "GetBucketVersioning", "PutObject", "GetObject", "HeadObject", "CopyObject", "DeleteObject",
     "DeleteObjects", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetObjectAttributes",
     "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
+    "RestoreObject",
     "AbortMultipartUpload", "ListParts", "ListMultipartUploads", "PostObject",
     "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "GetBucketPolicyStatus",
     "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging",
