@@ -19,7 +19,9 @@ from s3filters.server import options as server
 
 DEFAULT_INI = Path(__file__).with_name("s3filters.ini")
 
-PIPELINE = ("catch_errors", "healthcheck", "sigauth", "s3api", "acl", "glacier", "s3multi", "fs")
+PIPELINE = (
+    "catch_errors", "healthcheck", "cors", "sigauth", "s3api", "acl", "glacier", "s3multi", "fs",
+)  # fmt: skip
 
 HEAD = """\
 # The default pipeline of s3filters, with every option at its default, commented.

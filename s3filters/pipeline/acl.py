@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from s3filters import options
 from s3filters.access import actions, admission, facts, grants, ownership, principals
@@ -30,7 +30,7 @@ from s3filters.access.asking import Asking, refusal
 from s3filters.access.block import Block
 from s3filters.access.decision import BucketFacts, Denial, decide_service
 from s3filters.access.principals import ADMIN, Requester
-from s3filters.pipeline.base import App, Filter
+from s3filters.pipeline.base import App, Filter, Provider, provider_of
 from s3filters.s3 import table
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
@@ -66,16 +66,6 @@ class Options:
     )
 
 
-class Provider(Protocol):
-    """The app that knows the buckets."""
-
-    def bucket_facts(self, bucket: str) -> Any:
-        """Return the bucket's record: owner and settings, raw. Raise NoSuchBucket."""
-
-    def object_tags(self, record: Any) -> Mapping[str, str]:
-        """Return the tags of an object."""
-
-
 class Acl(Filter):
     """Decides every request."""
 
@@ -89,7 +79,7 @@ class Acl(Filter):
             settings.restrict_public_buckets,
         )
         self._known: dict[str, tuple[Any, BucketFacts]] = {}
-        self._provider = _provider(app)
+        self._provider = provider_of(app)
         if self._provider is None:
             log.warning("acl: no app behind it knows buckets, so only administrators are let in")
 
@@ -170,12 +160,6 @@ class Acl(Filter):
             acl = grants.private(owner)
         self._block.check_acl(acl)
         return {"acl": grants.encode(acl), "ownership": setting.encode()}
-
-
-def _provider(app: Any) -> Provider | None:
-    while app is not None and not hasattr(app, "bucket_facts"):
-        app = getattr(app, "app", None)
-    return app  # type: ignore[no-any-return]
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Acl]:

@@ -8,13 +8,30 @@ before it calls the next that has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Protocol
 
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
 
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Provider(Protocol):
+    """The app that knows the buckets."""
+
+    def bucket_facts(self, bucket: str) -> Any:
+        """Return the bucket's record: owner and settings, raw. Raise NoSuchBucket."""
+
+    def object_tags(self, record: Any) -> Mapping[str, str]:
+        """Return the tags of an object."""
+
+
+def provider_of(app: Any) -> Provider | None:
+    """Return the first app from here on that knows the buckets, None when none does."""
+    while app is not None and not hasattr(app, "bucket_facts"):
+        app = getattr(app, "app", None)
+    return app  # type: ignore[no-any-return]
 
 
 class Filter:

@@ -21,6 +21,7 @@ BUILT = {
     "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls",
     "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock",
     "GetBucketAcl", "PutBucketAcl", "GetBucketCors", "PutBucketCors", "DeleteBucketCors",
+    "OptionsBucket", "OptionsObject",
 }  # fmt: skip
 PATHS = {"service": "/", "bucket": "/box", "object": "/box/key"}
 DOCUMENT = ["Code", "Message"]

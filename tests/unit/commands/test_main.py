@@ -61,4 +61,4 @@ def test_an_error_is_one_line_on_stderr_and_an_exit_code(error, code, capsys, mo
 
 def test_the_default_ini_is_printed(capsys):
     assert main.main(["ini"]) == 0
-    assert "pipeline = catch_errors healthcheck sigauth" in capsys.readouterr().out
+    assert "pipeline = catch_errors healthcheck cors sigauth" in capsys.readouterr().out
