@@ -21,7 +21,8 @@ BUILT = {
     "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls",
     "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock",
     "GetBucketAcl", "PutBucketAcl", "GetBucketCors", "PutBucketCors", "DeleteBucketCors",
-    "OptionsBucket", "OptionsObject",
+    "GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging",
+    "DeleteObjectTagging", "OptionsBucket", "OptionsObject",
 }  # fmt: skip
 PATHS = {"service": "/", "bucket": "/box", "object": "/box/key"}
 DOCUMENT = ["Code", "Message"]
