@@ -57,6 +57,7 @@ def answer(backend: Any, call: Call) -> Reply:
 
 def _missing(call: Call, message: str) -> S3Error:
     """Return NotImplemented. Raise what whoever may not know of the object is told instead."""
-    for check in call.checks:
-        check(None)
+    if call.key:
+        for check in call.checks:
+            check(None)
     return S3Error("NotImplemented", message)
