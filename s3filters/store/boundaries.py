@@ -114,6 +114,11 @@ def write(fd: int, upload_id: str, ends: Sequence[int], checksums: Sequence[str]
     return Boundaries(stored, ends[-1])
 
 
+def smallest(upload_id: str, spare: bytes = b"") -> tuple[str, bytes]:
+    """Return name and value of the least that is stored of an object made of parts, and more."""
+    return OURS, f"{upload_id} {_PARTS}*".encode() + spare
+
+
 def _fits(fd: int, name: str, value: bytes, *, spare: int) -> bool:
     """Set an attribute; False when there is no room for it, or no ``spare`` bytes beside it."""
     if len(value) > _LARGEST:

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from s3filters.store import (
+    boundaries,
     declaration,
     describing,
     errors,
@@ -42,7 +43,7 @@ from s3filters.store import (
     xattrs,
 )
 from s3filters.store.beneath import DIRECTORY
-from s3filters.store.metadata import Attributes
+from s3filters.store.metadata import Attributes, Checksums
 from s3filters.store.place import Draft
 from s3filters.store.tree import Tree
 
@@ -55,6 +56,12 @@ INITIATED = "user.s3filters.initiated"
 INITIATOR = "user.s3filters.initiator"
 CHECKSUMS = "user.checksums"
 IDLE_S = 86400.0  # an upload that got a part since then is in use, however old it is
+
+# The most that completing adds to what is fixed at the beginning.
+_LONGEST_ETAG = "0" * 32 + "-10000"
+_LONGEST = Checksums("SHA256", "COMPOSITE", "=" * 44 + "-10000")
+_SLACK = 96  # bytes: the seal, and what is lost where attributes lie in two places (ext4)
+_LIGHT = 800  # bytes that fit on every file system that can be served (ext4 with blocks of 1 KiB)
 
 is_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _is_folder = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -107,7 +114,7 @@ def create(tree: Tree, upload: Upload) -> None:
     """
     if not is_id(upload.id):
         raise ValueError("an upload id is a canonical UUID")
-    Draft(tree, upload.bucket, upload.key).discard()  # better said now than after 5 TiB
+    _expect_no_refusal(tree, upload)
     folder = folder_of(upload.bucket, upload.key)
     try:
         for _ in parents.attempts():
@@ -119,6 +126,35 @@ def create(tree: Tree, upload: Upload) -> None:
     except OSError as error:
         raise errors.from_os(error, f"{upload.bucket}/{upload.key}") from error
     raise errors.SlowDown
+
+
+def _expect_no_refusal(tree: Tree, upload: Upload) -> None:
+    """Raise what the object would be refused with: better said now than after 5 TiB.
+
+    That includes metadata beside which there is no room to store which upload made the object. Who
+    completes again, because the first answer was lost, would hear NoSuchUpload.
+    """
+    with Draft(tree, upload.bucket, upload.key) as draft:
+        wanted = describing.encode(_attributes(upload, _LONGEST_ETAG, _LONGEST), None)
+        wanted.append(boundaries.smallest(upload.id, b" " * _SLACK))
+        if sum(len(name) + len(value) for name, value in wanted) > _LIGHT:
+            try:
+                xattrs.write(draft.fd, wanted)
+            except OSError as error:
+                raise errors.from_os(error, f"{upload.bucket}/{upload.key}") from error
+
+
+def _attributes(upload: Upload, etag: str = "", checksums: Checksums | None = None) -> Attributes:
+    """Return what an upload has fixed of its object."""
+    return Attributes(
+        etag=etag,
+        headers=upload.headers,
+        user=upload.user,
+        checksums=checksums,
+        storage_class=upload.storage_class,
+        tags=upload.tags,
+        acl=upload.acl,
+    )
 
 
 def _begin(tree: Tree, folder: bytes, upload: Upload) -> None:
@@ -165,15 +201,8 @@ def _enter(above: int, name: bytes) -> tuple[int, bool]:
 
 
 def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
-    attributes = Attributes(
-        etag="",
-        headers=upload.headers,
-        user=upload.user,
-        storage_class=upload.storage_class,
-        tags=upload.tags,
-        acl=upload.acl,
-    )
-    wanted = [pair for pair in describing.encode(attributes, None) if pair[0] != "user.etag"]
+    described = describing.encode(_attributes(upload), None)
+    wanted = [pair for pair in described if pair[0] != "user.etag"]
     wanted.append((INITIATED, b"%d" % upload.initiated_ns))
     if upload.initiator:
         wanted.append((INITIATOR, upload.initiator.encode()))
