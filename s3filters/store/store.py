@@ -139,9 +139,12 @@ class Store(Tree):
         """Return an upload in progress. Raise NoSuchUpload, NoSuchBucket, StoreError."""
         return upload_verbs.get(self, bucket, key, upload_id)
 
-    def uploads(self, bucket: str) -> Iterator[Upload]:
-        """Yield a bucket's uploads, in no order, without what is to be stored with the object."""
-        return upload_verbs.all_of(self, bucket)
+    def uploads(self, bucket: str, wanted: Callable[[str], bool] | None = None) -> Iterator[Upload]:
+        """Yield a bucket's uploads, in no order, without what is to be stored with the object.
+
+        :param wanted: whether to look at the uploads of a key at all; asked when it is its turn
+        """
+        return upload_verbs.all_of(self, bucket, wanted)
 
     def end_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Abort an upload. Raise NoSuchUpload, Busy, StoreError."""

@@ -25,7 +25,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from s3filters.store import (
@@ -329,8 +329,12 @@ def _texts(value: bytes | None) -> dict[str, str]:
 _LISTED = (INITIATED, INITIATOR, metadata.STORAGE_CLASS, CHECKSUMS)
 
 
-def all_of(tree: Tree, bucket: str) -> Iterator[Upload]:
+def all_of(
+    tree: Tree, bucket: str, wanted: Callable[[str], bool] | None = None
+) -> Iterator[Upload]:
     """Yield a bucket's uploads in no order, one directory at a time, without what is stored.
+
+    :param wanted: asked for each key, before its uploads are looked at: a few system calls each
 
     Raise NoSuchBucket, StoreError.
     """
@@ -349,18 +353,20 @@ def all_of(tree: Tree, bucket: str) -> Iterator[Upload]:
                     with contextlib.suppress(
                         FileNotFoundError, NotADirectoryError, PermissionError
                     ):
-                        yield from _all_in(fd, entry.name, bucket)
+                        yield from _all_in(fd, entry.name, bucket, wanted)
     except OSError as error:
         raise errors.from_os(error, bucket) from error
     finally:
         os.close(fd)
 
 
-def _all_in(multipart: int, folder: str, bucket: str) -> Iterator[Upload]:
+def _all_in(
+    multipart: int, folder: str, bucket: str, wanted: Callable[[str], bool] | None
+) -> Iterator[Upload]:
     fd = os.open(folder, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=multipart)
     try:
         key = key_of(fd, folder)
-        if key is None:
+        if key is None or (wanted is not None and not wanted(key)):
             return
         with os.scandir(fd) as entries:
             ids = [entry.name for entry in entries if is_id(entry.name)]

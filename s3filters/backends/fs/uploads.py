@@ -169,7 +169,7 @@ class Uploads(Part):
             params["KeyMarker"],
             self._marker(call),
         )
-        page.gather(self.store.uploads(call.bucket))
+        page.gather(self.store.uploads(call.bucket, page.wants))
         return page, self._holder_of(call)
 
     def _marker(self, call: Call) -> tuple[int, str] | None:
@@ -242,27 +242,44 @@ class _Page:
     _found: list[Upload] = field(default_factory=list)  # of the same indices
 
     def gather(self, uploads: Iterable[Upload]) -> None:
-        """Look at all uploads once."""
+        """Look at all uploads once; of keys that are not wanted none need be there."""
         for upload in uploads:
             if upload.key.startswith(self.prefix):
                 self._add(self._grouped(upload))
 
+    def wants(self, key: str) -> bool:
+        """Whether an upload of the key would change the page, as far as it has come."""
+        if not key.startswith(self.prefix):
+            return False
+        name = self._common(key)
+        if name:
+            return self._has_room((name, 0, "")) and name > self.after
+        if key < self.after or (key == self.after and self.behind is None):
+            return False
+        return self._has_room((key, 0, ""))
+
+    def _common(self, key: str) -> str:
+        """The common prefix that stands for the key, or none."""
+        at = key.find(self.delimiter, len(self.prefix)) if self.delimiter else -1
+        return "" if at < 0 else key[: at + len(self.delimiter)]
+
     def _grouped(self, upload: Upload) -> Upload:
         """The upload, or the common prefix that stands for it."""
-        if not self.delimiter:
-            return upload
-        at = upload.key.find(self.delimiter, len(self.prefix))
-        if at < 0:
-            return upload
-        return Upload(upload.bucket, upload.key[: at + len(self.delimiter)], "", 0)
+        name = self._common(upload.key)
+        return Upload(upload.bucket, name, "", 0) if name else upload
+
+    def _has_room(self, place: _Place) -> bool:
+        """Whether the place is not taken, and not behind the last one of a page that is full."""
+        if not self.limit:
+            return False
+        at = bisect_left(self._places, place)
+        return at <= self.limit and (at == len(self._places) or self._places[at] != place)
 
     def _add(self, upload: Upload) -> None:
-        if not self.limit or not self._is_behind(upload):
-            return
         place = upload.key, upload.initiated_ns, upload.id
-        at = bisect_left(self._places, place)
-        if at > self.limit or (at < len(self._places) and self._places[at] == place):
+        if not self._has_room(place) or not self._is_behind(upload):
             return
+        at = bisect_left(self._places, place)
         self._places.insert(at, place)
         self._found.insert(at, upload)
         del self._places[self.limit + 1 :], self._found[self.limit + 1 :]

@@ -1,6 +1,8 @@
 """Pages of uploads, against what sorting all of them gives."""
 
 import uuid
+from itertools import groupby
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,9 @@ from s3filters.backends.fs.uploads import _Page
 from s3filters.store.uploads import Upload
 
 KEYS = st.text("ab/é", min_size=1, max_size=4)
+
+
+_key = attrgetter("key")
 
 
 def upload(key, began, number):
@@ -37,8 +42,15 @@ def entries(uploads, prefix, delimiter):
 
 def page(uploads, prefix, delimiter, limit, after="", behind=None):
     made = _Page(prefix, delimiter, limit, after, behind)
-    made.gather(uploads)
+    made.gather(asked_for(made, uploads))
     return made
+
+
+def asked_for(made, uploads):
+    """What a store gives that looks at a key's uploads only when the page wants them."""
+    for key, several in groupby(sorted(uploads, key=_key), _key):
+        if made.wants(key):
+            yield from several
 
 
 def shown(made):
@@ -88,3 +100,32 @@ def test_an_upload_of_another_key_is_behind_the_marker_whatever_its_id(began):
     others = [upload("b", 1, 0), upload("a", 1, 0)]
     made = page(others, "", "", 10, "a", (began, str(uuid.UUID(int=9))))
     assert [key for key, _, _ in shown(made)] == ["b"]
+
+
+@given(UPLOADS, st.text("ab/", max_size=2), st.sampled_from(["", "/", "b"]), st.randoms())
+def test_the_order_in_which_keys_come_changes_nothing_of_what_is_looked_at(
+    uploads, prefix, delimiter, chance
+):
+    keys = sorted({each.key for each in uploads})
+    chance.shuffle(keys)
+    made = _Page(prefix, delimiter, 2, "", None)
+    wanted = (each for key in keys if made.wants(key) for each in uploads if each.key == key)
+    made.gather(wanted)
+    expected = entries(uploads, prefix, delimiter)
+    assert shown(made) == expected[:2]
+    assert made.truncated == (len(expected) > 2)
+
+
+def test_of_keys_in_random_order_few_are_looked_at_for_a_page():
+    keys = [f"{number * 7919 % 10_007:05}" for number in range(1, 10_007)]
+    made, looked = _Page("", "", 10, "", None), []
+
+    def wanted():
+        for number, key in enumerate(keys):
+            if made.wants(key):
+                looked.append(key)
+                yield upload(key, 1, number)
+
+    made.gather(wanted())
+    assert [key for key, _, _ in shown(made)] == [f"{number:05}" for number in range(1, 11)]
+    assert len(looked) < 1000
