@@ -96,6 +96,12 @@ def resume(path, bucket, key):
     return missing
 
 
+def call(name, words):
+    """Call an operation; return what it answered but for what is said of the answer."""
+    answer = getattr(s3, name)(**words)
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
 serve(
     make=lambda bucket: s3.create_bucket(Bucket=bucket) and None,
     drop=lambda bucket: s3.delete_bucket(Bucket=bucket) and None,
@@ -109,4 +115,5 @@ serve(
     stream=stream,
     begin=begin,
     resume=resume,
+    call=call,
 )

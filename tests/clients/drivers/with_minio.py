@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from lines import serve
 from minio import Minio
-from minio.commonconfig import ComposeSource, CopySource
+from minio.commonconfig import ComposeSource, CopySource, Tags
 
 end = urlsplit(os.environ["ENDPOINT"])
 s3 = Minio(
@@ -39,6 +39,12 @@ def copy(bucket, key, target):
     )
 
 
+def tag(bucket, tags):
+    made = Tags.new_bucket_tags()
+    made.update(tags)
+    s3.set_bucket_tags(bucket_name=bucket, tags=made)
+
+
 serve(
     make=lambda bucket: s3.make_bucket(bucket_name=bucket),
     drop=lambda bucket: s3.remove_bucket(bucket_name=bucket),
@@ -46,6 +52,12 @@ serve(
     download=download,
     copy=copy,
     delete=lambda bucket, key: s3.remove_object(bucket_name=bucket, object_name=key),
+    tag=tag,
+    tags=lambda bucket: s3.get_bucket_tags(bucket_name=bucket),
+    untag=lambda bucket: s3.delete_bucket_tags(bucket_name=bucket),
+    open=lambda bucket, policy: s3.set_bucket_policy(bucket_name=bucket, policy=policy),
+    policy=lambda bucket: s3.get_bucket_policy(bucket_name=bucket),
+    close=lambda bucket: s3.delete_bucket_policy(bucket_name=bucket),
     list=lambda bucket: {
         row.object_name: row.size for row in s3.list_objects(bucket_name=bucket, recursive=True)
     },
