@@ -17,7 +17,7 @@ folder=$(cd "$folder" && pwd)
 
 debian() { # the clients, and the makers of file systems that tests/crash and tests/faults need
     local missing=()
-    for package in awscli s3cmd rclone curl openssl nodejs npm util-linux e2fsprogs xfsprogs btrfs-progs; do
+    for package in awscli chromium s3cmd rclone curl openssl nodejs npm util-linux e2fsprogs xfsprogs btrfs-progs; do
         case $package in
         nodejs) command -v node >/dev/null && continue ;;
         npm) command -v npm >/dev/null && continue ;;
