@@ -112,7 +112,7 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
         with locks.hold(tree.root, path):
             done = _delete_in(tree, directory, last, (bucket, key), check)
         if done and tree.durability == "full":
-            os.fsync(directory)
+            tree.sync(directory)
             _step(tree, "synced")
         may_prune = done and parents.MADE in os.listxattr(directory)
     except FileNotFoundError as error:  # another program, or the whole bucket went
@@ -159,7 +159,7 @@ def _sync_absence(tree: Tree, bucket: str, key: str) -> None:
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
     try:
-        os.fsync(fd)
+        tree.sync(fd)
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
     finally:

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s3filters.store import declaration, errors, locks, placed, uploads, xattrs
+from s3filters.store.commits import Visit
 from s3filters.store.place import Buffer
 from s3filters.store.placed import Slot
 from s3filters.store.tree import Tree
@@ -149,8 +150,8 @@ class PartDraft:
     """
 
     __slots__ = (
-        "_fd", "_folder", "_name", "_named", "_part", "_path", "_slot", "_tree", "number", "size",
-        "upload",
+        "_fd", "_folder", "_name", "_named", "_part", "_path", "_slot", "_tree", "_visit", "number",
+        "size", "upload",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, upload: Upload, number: int, size: int) -> None:
@@ -163,6 +164,7 @@ class PartDraft:
         self._name = ""  # its name until then, where there is no O_TMPFILE
         self._slot: Slot | None = None
         self._named = False  # it is the part: its bytes count
+        self._visit: Visit | None = None  # while it is committed, where commits are shared
         self._part: PartRecord | None = None  # once all but the name is done
         self._folder = uploads.open_directory(tree, upload.bucket, upload.key, upload.id)
         try:
@@ -247,6 +249,8 @@ class PartDraft:
             self._sync_name(created)
             self._tree.step("part synced")
         except errors.Busy:
+            if self._visit is not None:
+                self._visit.close()
             raise
         except BaseException as error:
             self.discard()
@@ -264,16 +268,17 @@ class PartDraft:
         if self._fd < 0:
             self._make()
             os.ftruncate(self._fd, part.size)
+        self._visit = self._tree.visit(self._fd)
         xattrs.write(self._fd, _attributes(part, self.upload))
         self._tree.step("part described")
         if slot is not None and self._tree.durability != "none":
             os.fdatasync(slot.fd)
         if self._tree.durability == "data":
             os.fdatasync(self._fd)
-        elif self._tree.commits_all and self._has_come():
-            self._tree.sync(self._fd)  # what it replaces is there until the disk has taken it
-        else:
+        elif self._visit is None:
             self._tree.sync_earlier(self._fd)
+        elif self._has_come():
+            self._visit.sync(self._fd)  # what it replaces is there until the disk has taken it
         self._tree.step("part bytes synced")
         return part
 
@@ -287,8 +292,8 @@ class PartDraft:
                 self._tree.step("part linked")
                 return True
             except FileExistsError:
-                if self._tree.commits_all:  # it may have come this very moment
-                    self._tree.sync(self._fd)
+                if self._visit is not None:  # it may have come this very moment
+                    self._visit.sync(self._fd)
                 self._name = placed.hidden_name()
                 placed.link(self._fd, self._folder, self._name)
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -298,11 +303,12 @@ class PartDraft:
         return False
 
     def _sync_name(self, created: bool) -> None:
-        if not self._tree.commits_all:
-            self._tree.sync(self._folder)
+        if self._visit is None:
+            if self._tree.durability == "full":
+                os.fsync(self._folder)
             return
         try:
-            self._tree.sync(self._fd)
+            self._visit.sync(self._fd)
         except OSError:
             if created:
                 self._withdraw()
@@ -319,6 +325,8 @@ class PartDraft:
 
     def discard(self) -> None:
         """Let go of everything; harmless when there is nothing left."""
+        if self._visit is not None:
+            self._visit.close()
         if self._name:
             with contextlib.suppress(OSError):  # removed with the upload
                 os.unlink(self._name, dir_fd=self._folder)

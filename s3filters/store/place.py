@@ -17,8 +17,8 @@
    Only then does the verb return.
 
 On ScoutFS a sync of anything commits all that the mount has open, bytes and names in the order in
-which they were made, and who asks during a commit shares it. So step 3 is left out for a new name,
-and step 6 is one fsync of the file itself: an object costs one commit, and many at once share it.
+which they were made. So step 3 is left out for a new name, and step 6 is one sync of the file
+itself, which objects that are put at once share (``commits``).
 An object that is replaced keeps step 3, so that an error of the disk is told while the old one is
 there still; an error after a new name was made takes the name back, as everywhere.
 
@@ -56,6 +56,7 @@ from typing import TypeAlias
 
 from s3filters.store import describing, errors, freeing, hidden, locks, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY, READ, Kind
+from s3filters.store.commits import Visit
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
@@ -91,7 +92,8 @@ class Draft:
     """
 
     __slots__ = (
-        "_hidden", "_name", "_replaces", "_tree", "_way", "bucket", "fd", "key", "path", "size",
+        "_hidden", "_name", "_replaces", "_tree", "_visit", "_way", "bucket", "fd", "key", "path",
+        "size",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +112,7 @@ class Draft:
         self._hidden = -1  # descriptor of .sgwtmp, once it is needed
         self._name = ""  # our name in there, once we have one
         self._way: Way | None = None
+        self._visit: Visit | None = None  # while it is committed, where commits are shared
         self._replaces = False  # the name was taken a moment ago: linking first would be in vain
         try:
             self._open(brief)
@@ -165,6 +168,7 @@ class Draft:
         """
         self._step("written")
         try:
+            self._visit = self._tree.visit(self.fd)
             kept = describing.write(
                 self.fd,
                 attributes,
@@ -173,9 +177,8 @@ class Draft:
                 data_version=self._tree.data_version(self.fd),
             )
             self._step("attributes")
-            self._tree.sync_earlier(self.fd)
-            if self._tree.durability == "data":
-                os.fdatasync(self.fd)
+            if self._visit is None:
+                self._sync_file()
             self._step("file synced")
             self._publish(only_if_absent, check)
             return describing.record_of(attributes, os.fstat(self.fd), kept)
@@ -190,6 +193,8 @@ class Draft:
             with contextlib.suppress(OSError):  # swept later
                 os.unlink(self._name, dir_fd=self._hidden)
         self._name = ""
+        if self._visit is not None:
+            self._visit.close()
         if self._way is not None:
             self._way.close()
             self._way = None
@@ -327,7 +332,7 @@ class Draft:
             return True
         synced = check is None
         if synced:
-            self._sync_before_replacing()
+            self._sync_replacement()
         with locks.hold(self._tree.root, self.path):
             for _ in range(_ATTEMPTS):
                 taken, current = self._look(directory, last, only_if_absent or check is not None)
@@ -338,7 +343,7 @@ class Draft:
                 if taken:
                     self._check_promises(directory, last)
                     if not synced:
-                        self._sync_before_replacing()
+                        self._sync_replacement()
                     self._rename_over(directory, last)
                     return False
                 if self._link(directory, last):
@@ -418,18 +423,24 @@ class Draft:
             os.unlink(name, dir_fd=directory)
             raise
 
-    def _sync_before_replacing(self) -> None:
+    def _sync_file(self) -> None:
+        if self._tree.durability == "full":
+            os.fsync(self.fd)
+        elif self._tree.durability == "data":
+            os.fdatasync(self.fd)
+
+    def _sync_replacement(self) -> None:
         """Do what step 3 left out: nothing is replaced by bytes that the disk may not take."""
-        if self._tree.commits_all:
-            self._tree.sync(self.fd)
+        if self._visit is not None:
+            self._visit.sync(self.fd)
             self._step("replacement synced")
 
     def _sync_name(self, way: Way, last: bytes, created: bool) -> None:
         if self._tree.durability != "full":
             return
         try:
-            if self._tree.commits_all:
-                os.fsync(self.fd)  # not of the directory, which others hold while they sync theirs
+            if self._visit is not None:
+                self._visit.sync(self.fd)
             else:
                 way.sync()
         except OSError:
@@ -463,20 +474,20 @@ def sync(tree: Tree, bucket: str, key: str) -> None:
     """
     if tree.durability != "full":
         return
-    if tree.commits_all:
-        os.fsync(tree.root.fd)
-        return
     path = paths.path_of(bucket, key)
     with contextlib.suppress(FileNotFoundError):  # deleted by now
-        _sync_at(tree, path, READ)
+        if _sync_at(tree, path, READ):
+            return
         for end, byte in enumerate(path):
             if byte == ord("/"):
                 _sync_at(tree, path[:end], DIRECTORY)
 
 
-def _sync_at(tree: Tree, path: bytes, kind: Kind) -> None:
+def _sync_at(tree: Tree, path: bytes, kind: Kind) -> bool:
+    """Sync a file or directory; return whether its whole way was."""
     fd = tree.root.open(path, kind)
     try:
-        os.fsync(fd)
+        tree.sync(fd)
+        return tree.is_committed_with_all(fd)
     finally:
         os.close(fd)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from s3filters.store import errors, filesystem, paths, recognizing, scoutfs
 from s3filters.store.beneath import DIRECTORY, LOOK, READ, Kind, Root
+from s3filters.store.commits import Commits, Visit
 from s3filters.store.errors import WouldBlock
 from s3filters.store.known import Known
 from s3filters.store.metadata import Record
@@ -69,6 +70,8 @@ class Tree:
             )
         self._placement = placement
         self._noarchive_parts = noarchive_parts
+        self._device = os.fstat(self.root.fd).st_dev
+        self._commits = Commits()
         self.project = 0  # ScoutFS's number of what is made here; see Store.for_project
         self.durability = durability
         self.trace = trace
@@ -105,17 +108,33 @@ class Tree:
         """
         return self.capabilities.scoutfs
 
-    def sync(self, fd: int) -> None:
-        """With durability ``full``, make an open file or directory durable. Raise OSError."""
-        if self.durability == "full":
-            os.fsync(fd)
+    def is_committed_with_all(self, fd: int) -> bool:
+        """Whether that holds of an open file: another file system may be mounted in the tree."""
+        return self.commits_all and os.fstat(fd).st_dev == self._device
 
     def sync_earlier(self, fd: int) -> None:
-        """Do that to what must not be durable later than what is done next, and synced then.
+        """With durability ``full``, sync what must be durable before what is done next and synced.
 
         Nothing is to be done where commits keep the order of changes. Raise OSError.
         """
-        if self.durability == "full" and not self.commits_all:
+        if self.durability == "full" and not self.is_committed_with_all(fd):
+            os.fsync(fd)
+
+    def visit(self, fd: int) -> Visit | None:
+        """Announce that an open file will be synced soon, where such syncs are shared; else None.
+
+        With durability ``full`` on ScoutFS, see ``commits``. The visit is to be closed.
+        """
+        if self.durability == "full" and self.is_committed_with_all(fd):
+            return self._commits.visit()
+        return None
+
+    def sync(self, fd: int) -> None:
+        """Make durable what was done to an open file or directory, as ``durability`` has it."""
+        visit = self.visit(fd)
+        if visit is not None:
+            visit.sync(fd)
+        elif self.durability == "full":
             os.fsync(fd)
 
     @cached_property
