@@ -8,7 +8,8 @@ import pytest
 
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
-from tests.functional.asking import document, fields, refusal
+from tests.functional.acls import ALL_USERS, OWN, granted, group, user, xml
+from tests.functional.asking import fields, refusal
 from tests.functional.people import (
     ENFORCED,
     EVERYONE,
@@ -21,9 +22,6 @@ from tests.functional.people import (
     grant,
 )
 
-GROUPS = "http://acs.amazonaws.com/groups"
-ALL_USERS = f"{GROUPS}/global/AllUsers"
-OWN = ("CanonicalUser", "owner", "FULL_CONTROL")
 LOGS = {"Type": "Group", "Access": "log-delivery"}
 
 
@@ -45,44 +43,11 @@ def told(answer):
     return answer.status, answer.code
 
 
-def granted(answer):
-    """The owner in an answer, and its grants as (type, grantee, permission)."""
-    assert answer.status == 200, answer.body
-    root = document(answer)
-    found = []
-    for one in root.iter("Grant"):
-        kind = next(iter(one.find("Grantee").attrib.values()))
-        name = one.findtext("Grantee/ID") or one.findtext("Grantee/URI")
-        found.append((kind, name, one.findtext("Permission")))
-    return root.findtext("Owner/ID"), found
-
-
 def stored(folder):
     """What is on the disk, without the owner's full control."""
     acl = json.loads(os.getxattr(folder, "user.acl"))
     own = {"Permission": "FULL_CONTROL", "Access": acl["Owner"], "Type": "CanonicalUser"}
     return [one for one in acl["Grantees"] if one != own]
-
-
-def xml(*grants, owner="owner"):
-    """A document of (attributes and elements of the grantee, permission)."""
-    lines = "".join(
-        f"<Grant><Grantee xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' {grantee}</Grantee>"
-        f"<Permission>{permission}</Permission></Grant>"
-        for grantee, permission in grants
-    )
-    return (
-        f"<AccessControlPolicy><Owner><ID>{owner}</ID></Owner>"
-        f"<AccessControlList>{lines}</AccessControlList></AccessControlPolicy>"
-    ).encode()
-
-
-def user(name):
-    return f"xsi:type='CanonicalUser'><ID>{name}</ID>"
-
-
-def group(uri):
-    return f"xsi:type='Group'><URI>{uri}</URI>"
 
 
 # --- what is set and answered --------------------------------------------------------------------
