@@ -102,6 +102,10 @@ class FsApp:
         """Whether objects may be on tape, for ``glacier``: on ScoutFS."""
         return self.backend.store.capabilities.scoutfs
 
+    def stage_failed(self, path: str) -> None:
+        """Note that a file could not be brought back from tape, for ``glacier``."""
+        self.backend.stage_failed(path)
+
     def bucket_facts(self, bucket: str) -> Any:
         """Return the record of a bucket, for ``acl``. Raise NoSuchBucket."""
         return self.backend.bucket_record(bucket)

@@ -114,11 +114,15 @@ class Glacier(Filter):
         ),
     }
 
-    def __init__(self, app: App, tiering: Tiering) -> None:
+    def __init__(self, app: App, settings: Options) -> None:
         super().__init__(app)
-        self._tiering = tiering
-        self._archives = tiering.driver is not None and tiering.driver.archives
-        if not _has_tiers(app):
+        end = _end(app)
+        driver = driver_of(settings, None if end is None else end.stage_failed)
+        self._tiering = Tiering(
+            driver, as_aws=settings.restore_header == "aws", at_once=settings.cold_at_once
+        )
+        self._archives = driver is not None and driver.archives
+        if end is None or not end.has_tiers():
             self._gates = {"RestoreObject": self.restore}
 
     def read(self, call: Call) -> None:
@@ -138,15 +142,18 @@ class Glacier(Filter):
         call.tiering = self._tiering
 
 
-def _has_tiers(app: Any) -> bool:
-    """Whether the app at the end of the pipeline stores objects where they may be on tape."""
+def _end(app: Any) -> Any:
+    """Return the app at the end of the pipeline if its objects may be on tape, else None."""
     while app is not None and not hasattr(app, "has_tiers"):
         app = getattr(app, "app", None)
-    return app is not None and app.has_tiers()
+    return app
 
 
-def driver_of(settings: Options) -> Driver | None:
-    """Return the driver that the options name. Raise OptionError when there is no such one."""
+def driver_of(settings: Options, failed: Callable[[str], None] | None = None) -> Driver | None:
+    """Return the driver that the options name. Raise OptionError when there is no such one.
+
+    :param failed: what the driver calls with the path of a file that it could not stage
+    """
     if settings.driver == "none":
         return None
     factory = DRIVERS.get(settings.driver)
@@ -169,6 +176,7 @@ def driver_of(settings: Options) -> Driver | None:
             timeout_s=settings.command_timeout,
             batch=settings.command_batch,
             retries=settings.command_retries,
+            failed=failed,
         )
     )
 
@@ -176,9 +184,4 @@ def driver_of(settings: Options) -> Driver | None:
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Glacier]:
     """PasteDeploy entry point ``egg:s3filters#glacier``."""
     settings = options.read(Options, "filter:glacier", global_conf, local_conf)
-    tiering = Tiering(
-        driver_of(settings),
-        as_aws=settings.restore_header == "aws",
-        at_once=settings.cold_at_once,
-    )
-    return lambda app: Glacier(app, tiering)
+    return lambda app: Glacier(app, settings)

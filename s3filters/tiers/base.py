@@ -45,10 +45,6 @@ class Driver(Protocol):
         """Have the data released, of which the archiver has a copy; a restore has ended."""
 
 
-def _nobody(path: str) -> None:
-    """Be told of a failure that nobody waits for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a driver is made from: the options of ``[filter:glacier]`` that are for drivers.
@@ -62,4 +58,4 @@ class Settings:
     batch: int = 1000
     wait_s: float = 1.0
     retries: int = 5
-    failed: Callable[[str], None] = _nobody
+    failed: Callable[[str], None] | None = None

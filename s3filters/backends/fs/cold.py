@@ -11,6 +11,8 @@ HeadObject (``x-amz-restore``), GetObject (InvalidObjectState), CopyObject
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,9 +31,11 @@ from s3filters.store.errors import StoreError
 from s3filters.store.metadata import Record
 from s3filters.store.restores import Restore
 from s3filters.store.tier import Tier
-from s3filters.tiers.base import Driver
+from s3filters.tiers.base import CannotAsk, Driver, File
 
 CLASS = "x-amz-storage-class"
+
+log = logging.getLogger("s3filters.backends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,32 @@ def check_source(call: Call, record: Record) -> None:
     """Raise ObjectNotInActiveTierError when the source of a copy cannot be read."""
     if call.tiering is not None and not look(call.tiering, record, time.time()).readable:
         raise S3Error("ObjectNotInActiveTierError")
+
+
+def is_to_archive(call: Call, record: Record) -> bool:
+    """Whether an object that was stored is to be taken to tape."""
+    return call.tiered and record.storage_class in COLD_CLASSES and not record.is_directory
+
+
+def archive(part: Part, call: Call) -> None:
+    """Ask the archiver to take an object to tape, in a blocking verb.
+
+    The object is stored, whatever becomes of that: what fails is logged, and the class that was
+    asked for stays recorded beside it.
+    """
+    driver: Driver = call.tiering.driver
+    try:
+        with part.store.open(call.bucket, call.key) as opened:
+            if is_to_archive(call, opened.record):  # and not another that was put since
+                driver.archive(file_of(part, call, opened.fd))
+    except (CannotAsk, StoreError, OSError) as error:
+        log.warning("%s/%s cannot be archived: %s", call.bucket, ascii(call.key)[1:-1], error)
+
+
+def file_of(part: Part, call: Call, fd: int, speed: str = "") -> File:
+    """Return what a driver is told of an object that is open."""
+    path = f"{part.store.root.path}/{call.bucket}/{call.key}"
+    return File(path, fd, os.fstat(fd).st_ino, speed)
 
 
 def class_of(call: Call, record: Record) -> str:

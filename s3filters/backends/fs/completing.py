@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from urllib.parse import quote
 
-from s3filters.backends.fs import slowly
+from s3filters.backends.fs import cold, slowly
 from s3filters.backends.fs.parts import Part, no_version, write_check
 from s3filters.s3 import multipart, xml
 from s3filters.s3.call import Call
@@ -34,7 +34,13 @@ class Completing(Part):
         """
         no_version(call)
         self.expect_owner(call)
-        return slowly.answer(self.offload, call, lambda: _completed(call, self._complete(call)))
+        return slowly.answer(self.offload, call, lambda: self._completion(call))
+
+    def _completion(self, call: Call) -> bytes:
+        record = self._complete(call)
+        if cold.is_to_archive(call, record):
+            cold.archive(self, call)
+        return _completed(call, record)
 
     def _complete(self, call: Call) -> Record:
         """The whole completion, as one blocking verb. Raise Busy while another is at the upload."""

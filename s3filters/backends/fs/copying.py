@@ -35,7 +35,13 @@ class Copying(Part):
             raise S3Error("NoSuchVersion", Key=source.key, VersionId=source.version_id)
         no_version(call)
         only_if_absent = call.conditions is not None and call.conditions.if_none_match is not None
-        return slowly.answer(self.offload, call, lambda: _copied(self._copy(call, only_if_absent)))
+        return slowly.answer(self.offload, call, lambda: self._copied(call, only_if_absent))
+
+    def _copied(self, call: Call, only_if_absent: bool) -> bytes:
+        record = self._copy(call, only_if_absent)
+        if cold.is_to_archive(call, record):
+            cold.archive(self, call)
+        return _copied(record)
 
     def _copy(self, call: Call, only_if_absent: bool) -> Record:
         """The whole copy, as one blocking verb."""

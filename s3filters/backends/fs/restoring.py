@@ -5,6 +5,7 @@ Source: AWS API reference, RestoreObject; User Guide, "Restoring an archived obj
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 
@@ -17,10 +18,12 @@ from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import restores
-from s3filters.store.errors import NoSuchKey
+from s3filters.store.errors import NoSuchKey, StoreError
 from s3filters.store.metadata import Record
 from s3filters.store.restores import Restore
-from s3filters.tiers.base import CannotAsk, Driver, File
+from s3filters.tiers.base import CannotAsk, Driver
+
+log = logging.getLogger("s3filters.backends")
 
 
 class Restoring(Part):
@@ -65,10 +68,25 @@ class Restoring(Part):
         driver: Driver | None = tiering.driver
         if driver is None:
             raise CannotAsk("No archiver is configured that could be asked.")
-        path = f"{self.store.root.path}/{call.bucket}/{call.key}"
-        file = File(path, fd, record.ino, asked.tier)
+        file = cold.file_of(self, call, fd, asked.tier)
         restores.write(fd, replace(asked, flagged=driver.flagged), lambda: driver.stage(file))
         return 202
+
+    def stage_failed(self, path: str) -> None:
+        """Write down that a file could not be staged, whose request is open. For drivers."""
+        bucket, _, key = path.removeprefix(f"{self.store.root.path}/").partition("/")
+
+        def give_up(fd: int, record: Record) -> None:
+            asked = restores.decode(record.restore)
+            if asked is not None and asked.open and not asked.flagged:
+                restores.write(fd, replace(asked, failed=True))
+
+        try:
+            self.store.ask_restore(bucket, key, give_up)
+        except NoSuchKey:
+            pass  # it was deleted meanwhile
+        except StoreError as error:
+            log.warning("could not note that %s failed: %s", ascii(path), error)
 
 
 def _again(tiering: Tiering, shown: Shown, fd: int, wanted: RestoreRequest, now_s: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from functools import partial
 
+from s3filters.backends.fs import cold
 from s3filters.backends.fs.intake import Buffers, absorb
 from s3filters.backends.fs.parts import Part, no_version, of_directory, write_check
 from s3filters.s3 import headers as object_headers
@@ -33,6 +34,12 @@ class Writing(Part):
 
     def put(self, call: Call) -> Record:
         """Store what a call brings, whose length may be unknown; raise as PutObject does."""
+        record = self._put(call)
+        if cold.is_to_archive(call, record):
+            self.offload.run(cold.archive, self, call)
+        return record
+
+    def _put(self, call: Call) -> Record:
         no_version(call)
         self.expect_owner(call)
         body = call.body

@@ -36,6 +36,9 @@ class Below:
         self.tiers = tiers
         self.asked = 0
 
+    def stage_failed(self, path):
+        raise AssertionError(path)
+
     def has_tiers(self):
         self.asked += 1
         return self.tiers
@@ -125,7 +128,7 @@ def test_a_package_can_offer_a_driver(monkeypatch):
 
 def test_a_driver_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(options.OptionError, match="scoutam, command, none"):
-        glacier.filter_factory({}, driver="tapeworm")
+        glacier.filter_factory({}, driver="tapeworm")(Below(True))
 
 
 def test_a_command_is_read_as_a_shell_does():
