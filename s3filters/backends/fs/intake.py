@@ -20,7 +20,7 @@ from s3filters.store.place import Draft
 
 # So many uploads at once have so many buffers of so many bytes. A hand-over is dear, and the dearer
 # the more of them there are at once, so pieces are large; where very many upload, memory is dearer.
-TIERS = ((4, 3, 2 << 20), (12, 2, 1 << 20), (sys.maxsize, 3, 128 << 10))
+TIERS = ((4, 3, 2 << 20), (10, 2, 1 << 20), (sys.maxsize, 2, 128 << 10))
 KEPT = 12 << 20  # bytes that are kept while nobody needs them
 
 

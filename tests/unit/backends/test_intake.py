@@ -100,9 +100,9 @@ def test_the_more_upload_at_once_the_smaller_their_buffers_are() -> None:
     assert all(len(set(map(len, views))) == 1 for views in taken)
 
 
-def test_sixteen_uploads_of_a_worker_need_no_more_than_48_mib() -> None:
+def test_sixteen_uploads_of_a_worker_need_no_more_than_40_mib() -> None:
     buffers = Buffers()
-    assert sum(len(view) for _ in range(16) for view in buffers.take()) <= 48 << 20
+    assert sum(len(view) for _ in range(16) for view in buffers.take()) <= 40 << 20
 
 
 def test_buffers_are_used_again() -> None:
