@@ -22,6 +22,8 @@ _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
 _SETTING_ACLS = frozenset({"PutBucketAcl", "PutObjectAcl"})
+# Operations of which nothing is left in the call for somebody who may do everything
+ONLY_ASKING = table.OPERATIONS.keys() - _STORING - _SETTING_ACLS - {"UploadPartCopy"}
 
 
 def admit(asking: Asking) -> None:

@@ -114,6 +114,18 @@ def decide(
     return None if allowed else Denial.NOT_GRANTED
 
 
+def may_everything(requester: Requester | None, bucket: BucketFacts) -> bool:
+    """True when the requester may do everything in the bucket, so that nothing needs to be asked.
+
+    False says nothing: ``decide`` does.
+    """
+    if requester is None or bucket.policy is not None:
+        return False
+    if requester.role == ADMIN:
+        return True
+    return bucket.ownership == ENFORCED and bucket.owner in requester.ids
+
+
 def _by_policy(
     requester: Requester | None,
     action: str,

@@ -84,10 +84,11 @@ class Policy:
     _by_action: dict[str, tuple[tuple[Statement, ...], tuple[Statement, ...]]] = field(
         init=False, repr=False, compare=False
     )
+    _by_tags: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Sort the statements by the actions that they speak of: (those that deny, allow)."""
-        table = {}
+        table, tagged = {}, set()
         for action in actions.KNOWN:
             about = [found for one in self.statements if (found := one.of_action(action))]
             if about:
@@ -95,7 +96,10 @@ class Policy:
                     tuple(one for one in about if not one.allow),
                     tuple(one for one in about if one.allow),
                 )
+            if any(_asks_object_tags(one) for one in about):
+                tagged.add(action)
         object.__setattr__(self, "_by_action", table)
+        object.__setattr__(self, "_by_tags", frozenset(tagged))
 
     def verdict(
         self, action: str, resource: str, names: frozenset[str], request: Context
@@ -118,17 +122,16 @@ class Policy:
 
     def asks_object_tags(self, action: str) -> bool:
         """True when a verdict on the action may depend on the tags that the object has."""
-        deny, allow = self._by_action.get(action, _NONE)
-        return any(
-            condition.key.startswith("s3:existingobjecttag/")
-            for statement in deny + allow
-            for condition in statement.conditions
-        )
+        return action in self._by_tags
 
     def named(self) -> frozenset[str]:
         """Return the accounts, ids and keys that it names, to be looked up."""
         named = {name for statement in self.statements for name in statement.principals}
         return frozenset(principals.bare(name) for name in named - {principals.EVERYONE})
+
+
+def _asks_object_tags(statement: Statement) -> bool:
+    return any(one.key.startswith("s3:existingobjecttag/") for one in statement.conditions)
 
 
 BROKEN = Policy(public=True, sound=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from s3filters.s3.call import ROLES, Identity
@@ -24,6 +23,7 @@ _IAM = "arn:aws:iam::"
 _ARN = re.compile(r"arn:aws:iam::[!-)+-9;->@-~]*:(?:root|user/[!-)+->@-~]+)", re.ASCII)
 _BARE = re.compile(r"[!-)+-9;->@-~]{1,128}", re.ASCII)  # account number, id or access key
 _NOBODY: frozenset[str] = frozenset({EVERYONE})
+_MOST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,20 @@ class Requester:
         object.__setattr__(self, "names", ids | roots | more)
 
 
-@lru_cache(maxsize=4096)
+_known: dict[str, tuple[Identity, Requester]] = {}  # by access key
+
+
 def of(identity: Identity) -> Requester:
     """Return the requester of an identity, by the one key that it tells."""
-    return Requester(identity.id, (identity.access_key,), identity.role, name=identity.display_name)
+    known = _known.get(identity.access_key)
+    if known is not None and known[0] is identity:  # a key's is made anew only when it changes
+        return known[1]
+    key, name = identity.access_key, identity.display_name
+    made = Requester(identity.id, (key,), identity.role, name=name)
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = identity, made
+    return made
 
 
 def names_of(requester: Requester | None) -> frozenset[str]:

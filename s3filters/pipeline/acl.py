@@ -26,9 +26,10 @@ from typing import Any
 
 from s3filters import options
 from s3filters.access import actions, admission, facts, grants, ownership, principals
+from s3filters.access.admission import ONLY_ASKING
 from s3filters.access.asking import Asking, refusal
 from s3filters.access.block import Block
-from s3filters.access.decision import BucketFacts, Denial, decide_service
+from s3filters.access.decision import BucketFacts, Denial, decide_service, may_everything
 from s3filters.access.principals import ADMIN, Requester
 from s3filters.pipeline.base import App, Filter, Provider, provider_of
 from s3filters.s3 import table
@@ -115,6 +116,8 @@ class Acl(Filter):
             self._admit_to_service(call, environ, requester)
         else:
             call.bucket_record, call.facts = self._facts(provider, call.bucket)
+            if call.operation in ONLY_ASKING and may_everything(requester, call.facts):
+                return
             asking = Asking(requester, call.facts, call, environ, provider.object_tags)
             admission.admit(asking)
             if call.copy_source is not None:

@@ -77,3 +77,19 @@ def test_whoever_may_list_learns_of_a_missing_key_and_nobody_whom_the_policy_den
         denied = any(one.effect == "Deny" for one in about)
         may_list = oracle.allows(name, "s3:ListBucket", "", world)
         assert (found is None) is (may_list and not denied)
+
+
+@given(WORLDS, KEYS)
+def test_whoever_may_do_everything_is_denied_nothing(world, key):
+    facts, target = facts_of(world)
+    for who in PEOPLE.values():
+        if decision.may_everything(who, facts):
+            for action in ON_BUCKET + ON_OBJECT:
+                assert decide(who, action, facts, key, target) is None
+                assert decide(who, action, facts, key, decision.MISSING) is None
+
+
+def test_the_owner_and_administrators_may_do_everything_where_nothing_is_set():
+    plain = BucketFacts("pail", "owner", oracle.ENFORCED)
+    may = {name for name, who in PEOPLE.items() if decision.may_everything(who, plain)}
+    assert may == {"owner", "boss"}
