@@ -105,8 +105,10 @@ class Configuration(Settings):
 
     def get_bucket_policy_status(self, call: Call) -> Reply:
         """Whether the policy is public. Raise NoSuchBucketPolicy."""
-        data = self.setting(call, "policy")
-        return Reply(200, [XML], block.render_status(policy.load(data, call.bucket)))
+        self.setting(call, "policy")
+        parsed = facts.of_bucket(self.record_of(call)).policy
+        assert parsed is not None
+        return Reply(200, [XML], block.render_status(parsed))
 
     def delete_bucket_policy(self, call: Call) -> Reply:
         """Take the policy away; there need be none."""
