@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -120,7 +121,14 @@ class Program:
         for one in given_up:
             log.error("%s of %s failed %d times", self._name, ascii(one.path), one.tries)
             if self._failed is not None:
-                self._failed(one.path)
+                self._tell(one.path)
+
+    def _tell(self, path: str) -> None:
+        assert self._failed is not None
+        try:
+            self._failed(path)
+        except Exception:  # the work of all others goes on
+            log.exception("nobody could note that %s failed", ascii(path))
 
 
 def run(words: Sequence[str], paths: Sequence[str], timeout_s: float, tier: str = "") -> set[str]:
@@ -128,18 +136,31 @@ def run(words: Sequence[str], paths: Sequence[str], timeout_s: float, tier: str 
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
     environment = os.environ | {"S3FILTERS_TIER": tier}
     try:
-        done = subprocess.run(
-            list(words), input=given, capture_output=True, timeout=timeout_s, env=environment,
-            check=False,
-        )  # fmt: skip
+        status, output, complaint = _run(words, given, timeout_s, environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("%s: %s", words[0], error)
         return set(paths)
-    if done.returncode or done.stderr:
-        said = done.stderr[:_SAID].decode("utf-8", "replace").strip()
-        log.warning("%s ended with %d: %s", words[0], done.returncode, said)
-    said_of = dict(_results(done.stdout))
-    return {path for path in paths if not said_of.get(path, not done.returncode)}
+    if status or complaint:
+        said = complaint[:_SAID].decode("utf-8", "replace").strip()
+        log.warning("%s ended with %d: %s", words[0], status, said)
+    said_of = dict(_results(output))
+    return {path for path in paths if not said_of.get(path, not status)}
+
+
+def _run(
+    words: Sequence[str], given: bytes, timeout_s: float, environment: dict[str, str]
+) -> tuple[int, bytes, bytes]:
+    """Return status, output and complaints; at the time limit end all that the program began."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        list(words), stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+    ) as process:
+        try:
+            output, complaint = process.communicate(given, timeout_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output, complaint
 
 
 def _results(output: bytes) -> Iterable[tuple[str, bool]]:
