@@ -9,12 +9,7 @@ from pathlib import Path
 import pytest
 from paste.deploy import loadapp
 
-from s3filters import offload
-from s3filters.backends.base import answer as answer_of
-from s3filters.backends.fs import FsBackend
 from s3filters.pipeline import acl
-from s3filters.s3.call import Call
-from s3filters.s3.errors import S3Error
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
 from tests.functional.asking import Asker, fields, on_disk, refusal
@@ -232,16 +227,3 @@ def test_a_proof_of_the_body_that_does_not_hold_changes_nothing(ask, box):
     header = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
     assert told(ask("PUT", "/box?policy", READ.encode(), header)) == (400, "BadDigest")
     assert "user.policy" not in os.listxattr(box)
-
-
-@pytest.mark.parametrize("query", ["policy", "acl", "ownershipControls", "publicAccessBlock"])
-def test_without_somebody_who_decides_by_it_nothing_is_taken(root, box, query):
-    backend = FsBackend.at(str(root), offload, "us-east-1", durability="none")
-    names = {
-        "policy": "PutBucketPolicy",
-        "acl": "PutBucketAcl",
-        "ownershipControls": "PutBucketOwnershipControls",
-        "publicAccessBlock": "PutPublicAccessBlock",
-    }
-    with pytest.raises(S3Error, match="acl filter"):
-        answer_of(backend, Call(names[query], "box"))
