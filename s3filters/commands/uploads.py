@@ -62,12 +62,17 @@ def _declare_abort(actions: Any) -> None:
         "abort",
         help="end uploads in progress; their parts are removed",
         description="End one upload, named by --bucket, --key and --id, or all that --older-than"
-        " selects. What was uploaded for them is removed; objects stay as they are.",
+        " selects, but for those that are in use: begun or given a part within the last day (or"
+        " within AGE, when that is less). What was uploaded for them is removed; objects stay as"
+        " they are.",
         allow_abbrev=False,
     )
     _declare_common(action)
     action.add_argument("--key", help="key of the one upload to end")
     action.add_argument("--id", metavar="UUID", help="id of the one upload to end")
+    action.add_argument(
+        "--force", action="store_true", help="with --older-than: end those that are in use too"
+    )
     action.add_argument("--dry-run", action="store_true", help="say what would be ended, end none")
     action.add_argument("--yes", action="store_true", help="do not ask before ending several")
     action.set_defaults(run=abort)
@@ -190,10 +195,26 @@ def abort(arguments: argparse.Namespace) -> int:
             if not (arguments.dry_run or arguments.yes or _agreed(backend, arguments)):
                 print("Nothing was ended.")
                 return 1
-            found = _selected(backend, arguments)
+            found = _idle(backend, arguments, print)
         if arguments.dry_run:
             return _end_all(found, lambda _upload: None, "Would end", "would be freed")
         return _end_all(found, lambda one: upkeep.end(backend.store, one), "Ended", "freed")
+
+
+def _idle(
+    backend: FsBackend, arguments: argparse.Namespace, tell: Callable[[str], object]
+) -> Iterator[Held]:
+    """Yield what --older-than selects and nobody uses, as the daemon's own clean-up has it.
+
+    :param tell: called with a line for each that is in use
+    """
+    grace_s = 0 if arguments.force else min(arguments.older_than, upkeep.IDLE_S)
+    for upload in _selected(backend, arguments):
+        idle_s = time.time() - upload.used_ns / 1e9
+        if idle_s >= grace_s:
+            yield upload
+        else:
+            tell(f"Left, used {_brief(max(0.0, idle_s))} ago: {_line(upload).strip()}")
 
 
 def _is_named(arguments: argparse.Namespace) -> bool:
@@ -203,6 +224,8 @@ def _is_named(arguments: argparse.Namespace) -> bool:
         raise UsageError("--older-than selects uploads; --id and --key name one: say either")
     if named and not (arguments.id and arguments.key and arguments.bucket):
         raise UsageError("to end one upload, say --bucket, --key and --id")
+    if named and arguments.force:
+        raise UsageError("--force is for what --older-than selects; --id and --key name one")
     if named and arguments.prefix:
         raise UsageError("--prefix selects uploads; --id and --key name one: say either")
     if not named and arguments.older_than is None:
@@ -219,7 +242,7 @@ def _agreed(backend: FsBackend, arguments: argparse.Namespace) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("this may end several uploads: say --yes, or --dry-run to see them")
     total = _Sum()
-    for upload in _selected(backend, arguments):
+    for upload in _idle(backend, arguments, lambda _line: None):
         print(_line(upload))
         total.add(upload)
     try:

@@ -19,11 +19,15 @@ from s3filters.store.errors import Busy, NoSuchUpload, StoreError
 PATIENCE_S = 5.0  # for an upload that is being completed just now
 _PAUSE_S = 0.05
 _PAGE = 1000  # parts in memory
+IDLE_S = uploads.IDLE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An upload in progress; ``size`` is what its parts add up to, ``disk`` the bytes of blocks."""
+    """An upload in progress; ``size`` is what its parts add up to, ``disk`` the bytes of blocks.
+
+    ``used_ns`` is when it got its last part, or began.
+    """
 
     bucket: str
     key: str
@@ -32,6 +36,7 @@ class Held:
     parts: int
     size: int
     disk: int
+    used_ns: int
 
 
 def held(
@@ -88,6 +93,7 @@ def _look(store: Store, upload: uploads.Upload) -> Held:
     fd = uploads.open_directory(store, upload.bucket, upload.key, upload.id)
     try:
         disk = usage.blocks(fd)
+        used_ns = os.fstat(fd).st_mtime_ns
     except OSError as error:
         raise errors.from_os(error, f"{upload.bucket}/{upload.key}") from error
     finally:
@@ -98,7 +104,8 @@ def _look(store: Store, upload: uploads.Upload) -> Held:
         count += len(found)
         size += sum(part.size for part in found)
         after = found[-1].number if found else after + _PAGE
-    return Held(upload.bucket, upload.key, upload.id, upload.initiated_ns, count, size, disk)
+    name = upload.bucket, upload.key, upload.id
+    return Held(*name, upload.initiated_ns, count, size, disk, used_ns)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def store(tmp_path):
 def begin(store):
     numbers = itertools.count(1)
 
-    def begin(bucket="box", key="key", days=0, parts=0):
+    def begin(bucket="box", key="key", days=0, parts=0, used_s=None):
         upload_id = f"00000000-0000-4000-8000-{next(numbers):012d}"
         upload = Upload(bucket, key, upload_id, time.time_ns() - days * DAY_NS)
         store.create_upload(upload)
@@ -41,6 +41,9 @@ def begin(store):
             draft = store.part(upload, number, PART)
             draft.write(b"x" * PART)
             draft.commit("0" * 32, "CRC64NVME", "AAAAAAAAAAA=")
+        folder = f"/proc/self/fd/{store.root.fd}/{os.fsdecode(path_of(bucket, key, upload_id))}"
+        used = time.time() - (days * 86400 if used_s is None else used_s)
+        os.utime(folder, (used, used))
         return upload_id
 
     return begin
@@ -165,6 +168,11 @@ def test_the_ini_says_where_the_uploads_are(begin, tmp_path, capsys):
         (["abort", "--bucket", "box"], 2, "say --older-than, or"),
         (["abort", "--id", "x", "--older-than", "7d"], 2, "--older-than selects uploads"),
         (
+            ["abort", "--bucket", "box", "--key", "k", "--id", "x", "--force"],
+            2,
+            "--force is for what --older-than selects",
+        ),
+        (
             ["abort", "--bucket", "box", "--key", "k", "--id", "x", "--prefix", "p"],
             2,
             "--prefix selects uploads",
@@ -261,6 +269,34 @@ def test_old_uploads_are_ended_together(run, begin, store):
     assert all(each in out for each in old)
     assert "Ended 3 uploads, " in out
     assert ids(store) == young
+
+
+def test_an_old_upload_that_is_in_use_is_left_alone(run, begin, store):
+    used, idle = begin(days=8, used_s=3 * 3600), begin(days=8, used_s=25 * 3600)
+    code, out, _ = run("abort", "--older-than", "7d", "--yes")
+    assert code == 0
+    *each, total = out.splitlines()
+    ended, left = sorted(each)  # they come in no order
+    assert left.startswith("Left, used 3h ago: ")
+    assert left.endswith(f"{used}  box/key")
+    assert idle in ended
+    assert total.startswith("Ended 1 upload, ")
+    assert ids(store) == [used]
+
+
+def test_an_upload_counts_as_used_for_as_long_as_the_age_that_was_said_when_that_is_less(
+    run, begin, store
+):
+    begin(days=1, used_s=2 * 3600)
+    young = begin(days=1, used_s=1800)
+    run("abort", "--older-than", "1h", "--yes")
+    assert ids(store) == [young]
+
+
+def test_by_force_uploads_in_use_are_ended_too(run, begin, store):
+    begin(days=8, used_s=0)
+    assert run("abort", "--older-than", "7d", "--yes", "--force")[0] == 0
+    assert ids(store) == []
 
 
 def test_a_dry_run_ends_nothing(run, begin, store):
