@@ -132,9 +132,11 @@ class FilePart:
             raise S3Error("EntityTooSmall", ProposedSize=size, MinSizeAllowed=self.least)
         window = self._window
         window.begin += len(self._delimiter)
-        while window.receive():
+        more = True
+        while more:
             if window.end - window.begin > TAIL_BYTES:
                 raise S3Error("MaxMessageLengthExceeded")
+            more = window.receive()
         tail = bytes(window.view[window.begin : window.end])
         ends = tail.startswith(b"--") or self._delimiter + b"--" in tail
         if not ends or not _BEHIND.match(tail):

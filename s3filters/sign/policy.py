@@ -1,8 +1,8 @@
 """The policy document of a browser's form: until when, and with which fields, it may be sent.
 
 Every field of a form must be named by a condition, so that a form can say nothing that its signer
-did not allow. Names of fields are compared without regard to case; values, operators and the two
-words of the document with it.
+did not allow. Operators and names of fields are compared without regard to case; values, and the
+two words of the document, with it.
 Source: AWS API reference, "POST Policy" ("Creating a POST policy").
 """
 
@@ -111,7 +111,7 @@ def parse(text: str) -> Document:
         raise invalid("Invalid 'conditions' value: must be a List.")
     conditions, least, most = [], 0, rules.OBJECT_BYTES
     for one in given:
-        if isinstance(one, list) and one and one[0] == _RANGE:
+        if isinstance(one, list) and one and _lower(one[0]) == _RANGE:
             low, high = _range(one)
             least, most = max(least, low), min(most, high)
         else:
@@ -157,9 +157,13 @@ def _condition(one: Any) -> Condition:
     if not isinstance(one, list) or len(one) != 3 or not all(isinstance(w, str) for w in one):
         raise invalid(f"Invalid Condition: {_shown(one)}")
     operator, name, value = one
-    if operator not in _OPERATORS or name[:1] != "$":
+    if operator.lower() not in _OPERATORS or name[:1] != "$":
         raise invalid(f"Invalid Condition: {_shown(one)}")
-    return Condition(operator, name[1:].lower(), value, _shown(one))
+    return Condition(operator.lower(), name[1:].lower(), value, _shown(one))
+
+
+def _lower(word: Any) -> Any:
+    return word.lower() if isinstance(word, str) else word
 
 
 def _shown(one: Any) -> str:
