@@ -1,0 +1,212 @@
+"""Cold storage classes: who takes an object to tape, and when it is shown as being there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3filters.tiers import command
+from tests.functional.asking import body_of, refusal
+from tests.scoutfs import calls
+from tests.scoutfs.cold import ALWAYS, DATA, Cold, end_said
+from tests.scoutfs.mounted import REPOSITORY
+
+LIMIT_S = 20
+COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+PART = b"p" * (5 << 20)
+RECORDED = "user.s3filters.storage-class"
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    path = tmp_path / "tape"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def make(folder: Path, tmp_path: Path) -> Callable[..., Cold]:
+    return lambda **options: Cold(folder, tmp_path, **options)
+
+
+@pytest.fixture
+def site(make: Callable[..., Cold], tape: Path) -> Callable[..., Cold]:
+    """Makes a bucket whose archiver are programs of the site."""
+
+    def start(**options: str) -> Cold:
+        run = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site"
+        given = {f"{verb}_command": f"{run} {verb} {tape}" for verb in ("archive", "stage")}
+        return make(**{"driver": "command", **given, **options})
+
+    return start
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def offline(path: Path) -> bool:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return calls.stat_more(fd)[1] > 0
+    finally:
+        os.close(fd)
+
+
+# --- asked for -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("driver", ["none", "scoutam", "command"])
+@pytest.mark.parametrize("name", COLD_CLASSES)
+def test_a_class_that_nobody_can_bring_about_is_refused(
+    make: Callable[..., Cold], driver: str, name: str
+) -> None:
+    cold = make(driver=driver)
+    refused = (400, "InvalidStorageClass")
+    put = {"Bucket": "box", "Key": "key", "StorageClass": name}
+    assert refusal(cold.s3.put_object, **put, Body=DATA) == refused
+    assert refusal(cold.s3.create_multipart_upload, **put) == refused
+    cold.put("source")
+    assert refusal(cold.s3.copy_object, **put, CopySource="box/source") == refused
+    assert not (cold.box / "key").exists()
+
+
+def upload(cold: Cold, key: str, **more: Any) -> None:
+    begun = cold.s3.create_multipart_upload(Bucket="box", Key=key, **more)["UploadId"]
+    where = {"Bucket": "box", "Key": key, "UploadId": begun}
+    parts = [
+        {"PartNumber": n, "ETag": cold.s3.upload_part(**where, PartNumber=n, Body=data)["ETag"]}
+        for n, data in enumerate((PART, DATA), 1)
+    ]
+    cold.s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+
+
+def ways(cold: Cold, key: str, way: str, name: str) -> bytes:
+    """Store an object in a class; return its bytes."""
+    if way == "put":
+        cold.put(key, StorageClass=name)
+    elif way == "upload":
+        upload(cold, key, StorageClass=name)
+        return PART + DATA
+    else:
+        source = key if way == "itself" else "source"
+        cold.put(source)
+        cold.s3.copy_object(Bucket="box", Key=key, CopySource=f"box/{source}", StorageClass=name)
+    return DATA
+
+
+@pytest.mark.parametrize("name", COLD_CLASSES)
+@pytest.mark.parametrize("way", ["put", "upload", "copy", "itself"])
+def test_a_cold_object_goes_to_tape_and_comes_back(
+    site: Callable[..., Cold], way: str, name: str
+) -> None:
+    cold = site()
+    data = ways(cold, "key", way, name)
+    path = cold.box / "key"
+    assert os.getxattr(path, RECORDED) == name.encode()
+    until(lambda: offline(path))
+    assert cold.head("key") == (name, 'ongoing-request="false"')
+    assert refusal(cold.s3.get_object, Bucket="box", Key="key") == (403, "InvalidObjectState")
+    assert cold.restore("key", 4) == 202
+    until(lambda: not offline(path))
+    assert cold.head("key")[0] == "STANDARD"
+    assert end_said(cold.head("key")[1])
+    assert body_of(cold.s3, "key") == data
+
+
+def test_what_is_shown_follows_the_blocks(site: Callable[..., Cold], tape: Path) -> None:
+    (tape / "broken").touch()  # the tape robot is out of order
+    cold = site()
+    cold.put("key", StorageClass="GLACIER")
+    assert cold.head("key") == ("STANDARD", ALWAYS)
+    listed = cold.s3.list_objects_v2(Bucket="box")["Contents"]
+    assert [entry["StorageClass"] for entry in listed] == ["STANDARD"]
+    assert body_of(cold.s3, "key") == DATA
+
+
+@pytest.mark.parametrize("header", ["versity", "aws"])
+def test_as_with_aws_it_can_be_cold_at_once(
+    site: Callable[..., Cold], tape: Path, header: str
+) -> None:
+    (tape / "broken").touch()
+    cold = site(cold_at_once="true", restore_header=header)
+    cold.put("key", StorageClass="DEEP_ARCHIVE")
+    cold.put("warm", StorageClass="STANDARD_IA")
+    assert cold.head("key")[0] == "DEEP_ARCHIVE"
+    assert cold.head("warm")[0] == "STANDARD_IA"
+    listed = cold.s3.list_objects_v2(Bucket="box")["Contents"]
+    assert [entry["StorageClass"] for entry in listed] == ["DEEP_ARCHIVE", "STANDARD_IA"]
+    assert refusal(cold.s3.get_object, Bucket="box", Key="key") == (403, "InvalidObjectState")
+    copy = {"Bucket": "box", "Key": "new", "CopySource": "box/key"}
+    assert refusal(cold.s3.copy_object, **copy) == (403, "ObjectNotInActiveTierError")
+    assert cold.restore("key", 2) == 202
+    assert end_said(cold.head("key")[1])
+    assert cold.head("key")[0] == "DEEP_ARCHIVE"
+    assert body_of(cold.s3, "key") == DATA
+    cold.expire("key")
+    assert refusal(cold.s3.get_object, Bucket="box", Key="key") == (403, "InvalidObjectState")
+
+
+# --- programs of the site ------------------------------------------------------------------------
+
+
+def test_a_request_that_waits_for_a_program_is_in_progress(
+    site: Callable[..., Cold], tape: Path
+) -> None:
+    cold = site()
+    cold.put("key", StorageClass="GLACIER")
+    until(lambda: offline(cold.box / "key"))
+    (tape / "broken").touch()
+    assert cold.restore("key") == 202
+    assert cold.head("key") == ("GLACIER", 'ongoing-request="true"')
+    request = {"Bucket": "box", "Key": "key", "RestoreRequest": {"Days": 1}}
+    assert refusal(cold.s3.restore_object, **request) == (409, "RestoreAlreadyInProgress")
+    assert cold.flags("key") == 0  # those are the archiver's, and there is none
+
+
+def test_what_a_program_cannot_do_is_no_longer_in_progress(
+    site: Callable[..., Cold], tape: Path
+) -> None:
+    cold = site(command_retries="0")
+    cold.put("key", StorageClass="GLACIER")
+    until(lambda: offline(cold.box / "key"))
+    (tape / "broken").touch()
+    assert cold.restore("key") == 202
+    until(lambda: bool((cold.record("key") or {}).get("failed")))
+    assert cold.head("key") == ("GLACIER", 'ongoing-request="false"')
+    (tape / "broken").unlink()
+    assert cold.restore("key") == 202
+    until(lambda: not offline(cold.box / "key"))
+    assert body_of(cold.s3, "key") == DATA
+
+
+def test_an_object_that_was_replaced_at_once_is_not_archived(
+    site: Callable[..., Cold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(command.Program, "add", lambda self, file: asked.append(file.path))
+    cold = site()
+    commit = cold.s3.put_object
+    commit(Bucket="box", Key="key", Body=DATA, StorageClass="GLACIER")
+    commit(Bucket="box", Key="key", Body=DATA)
+    commit(Bucket="box", Key="folder/", StorageClass="GLACIER")
+    assert asked == [str(cold.box / "key")]
+
+
+def test_an_archiver_that_cannot_be_asked_costs_no_object(
+    site: Callable[..., Cold], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(command, "MOST_WAITING", 0)
+    cold = site()
+    cold.put("key", StorageClass="GLACIER")
+    assert body_of(cold.s3, "key") == DATA
+    assert "box/key cannot be archived" in caplog.text
