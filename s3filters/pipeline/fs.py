@@ -65,6 +65,18 @@ class Options:
         "Days from its beginning after which a multipart upload that was not completed is aborted; "
         "0 = never. One that got a part within the last day stays.",
     )
+    noarchive_parts: bool = options.option(
+        True,
+        options.boolean,
+        "On ScoutFS, tell the archiver to make no copies of the parts of an upload in progress; "
+        "needs CAP_SYS_ADMIN.",
+    )
+    projects: bool = options.option(
+        False,
+        options.boolean,
+        "On ScoutFS, give the buckets, objects and parts that an account makes the account's "
+        "project id; needs CAP_SYS_ADMIN and format version 2.",
+    )
     listing_memory: int = options.option(
         32, options.whole(1), "MiB of names of listed folders that a worker remembers."
     )
@@ -159,7 +171,13 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         durability=settings.durability,
         symlinks_outside=settings.symlinks_outside,
         placement=settings.placement,
+        noarchive_parts=settings.noarchive_parts,
+        projects=settings.projects,
     )
+    where, *missing = backend.store.where()
+    log.info("%s", where)
+    for words in missing:
+        log.warning("%s", words)
     backend.store.names.budget = settings.listing_memory << 20
     days = settings.abort_incomplete_days
     return FsApp(backend, settings.sweep_age, days * DAY_S if days else None)

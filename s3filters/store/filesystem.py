@@ -24,6 +24,15 @@ LOCAL = {
     0xCA451A4E: "bcachefs",
     0x794C7630: "overlayfs",
 }
+# Others that are told from each other only to be called by name.
+SHARED = {
+    0x554F4353: "ScoutFS",
+    0x2FC12FC1: "zfs",
+    0x6969: "nfs",
+    0xFF534D42: "cifs",
+    0x00C36400: "ceph",
+    0x65735546: "fuse",
+}
 _PROBE = "user.s3filters.probe"
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _FICLONE = 0x40049409  # linux/fs.h
@@ -48,7 +57,10 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """``name`` is one of LOCAL's or a number in hex; ``tmpfile`` says whether O_TMPFILE works."""
+    """``name`` is one of LOCAL's or SHARED's, or a number in hex.
+
+    ``tmpfile`` says whether O_TMPFILE works.
+    """
 
     name: str
     local: bool
@@ -65,7 +77,8 @@ def inspect(fd: int, path: str) -> FileSystem:
     tmpfile = _has_tmpfile(fd)
     if tmpfile and not os.path.isdir("/proc/self/fd"):
         raise Unsuitable("/proc is not mounted; without it no file can get its name atomically")
-    return FileSystem(LOCAL.get(number, f"{number:#x}"), number in LOCAL, tmpfile)
+    name = LOCAL.get(number) or SHARED.get(number) or f"{number:#x}"
+    return FileSystem(name, number in LOCAL, tmpfile)
 
 
 def kind_of(fd: int) -> int:

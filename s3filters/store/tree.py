@@ -95,6 +95,14 @@ class Tree:
         """What ScoutFS offers, where it is one; a file system of this machine is not asked."""
         return scoutfs.NOT_HERE if self.local else scoutfs.detect(self.root.fd)
 
+    def where(self) -> tuple[str, ...]:
+        """Say for the log where the buckets are and then, on ScoutFS, what is missing there."""
+        found = self.capabilities
+        if not found.scoutfs:
+            return (f"buckets are in {self.root.path}, on {self.filesystem}",)
+        words = f"buckets are in {self.root.path}, on ScoutFS of format {found.format_version}"
+        return (words, *found.missing)
+
     @cached_property
     def moves_blocks(self) -> bool:
         """Whether blocks can be moved from one file to another: on ScoutFS."""

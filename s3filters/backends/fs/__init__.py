@@ -62,7 +62,7 @@ class FsBackend(
         self.region = region
 
     @classmethod
-    def at(
+    def at(  # noqa: PLR0913  what an ini says of a root
         cls,
         root: str,
         offload: Any,
@@ -71,6 +71,8 @@ class FsBackend(
         durability: str,
         symlinks_outside: bool = False,
         placement: str = "auto",
+        noarchive_parts: bool = True,
+        projects: bool = False,
     ) -> FsBackend:
         """Return the backend of a folder. Raise ValueError when it cannot hold objects, OSError."""
         try:
@@ -79,7 +81,10 @@ class FsBackend(
                 durability=durability,
                 symlinks_outside=symlinks_outside,
                 placement=placement,
+                noarchive_parts=noarchive_parts,
             )
         except Unsuitable as error:
             raise ValueError(str(error)) from error
-        return cls(store, offload, region)
+        backend = cls(store, offload, region)
+        backend.projects = projects
+        return backend

@@ -71,7 +71,8 @@ class Buckets(Part):
         owner = call.identity.id if call.identity else ""
         self._check_location(call)
         try:
-            self.offload.run(self.store.create_bucket, call.bucket, owner, call.settings)
+            make = self.store_of(call).create_bucket
+            self.offload.run(make, call.bucket, owner, call.settings)
         except store_errors.BucketAlreadyExists as error:
             if self._owner_of(call.bucket) not in ("", owner):
                 raise S3Error("BucketAlreadyExists", BucketName=call.bucket) from error

@@ -51,7 +51,7 @@ class Completing(Part):
             return _describe(call, upload, asked, found)
 
         try:
-            return self.store.complete(
+            return self.store_of(call).complete(
                 (call.bucket, call.key, upload_id),
                 [part.number for part in asked],
                 describe,

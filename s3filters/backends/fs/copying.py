@@ -67,7 +67,7 @@ class Copying(Part):
                     raise S3Error("DirectoryObjectContainsData")
                 attributes.headers = of_directory(attributes.headers)
                 return self.store.put_directory(call.bucket, call.key, attributes, check)
-            draft = self.store.draft(call.bucket, call.key)
+            draft = self.store_of(call).draft(call.bucket, call.key)
             try:
                 if record.size:
                     draft.copy_from(opened.fd, 0, record.size)

@@ -25,6 +25,13 @@ class Part:
     store: Store
     offload: Any
     region: str
+    projects = False  # what an account makes is of its project, on ScoutFS
+
+    def store_of(self, call: Call) -> Store:
+        """Return the store for what the call makes: of the project of who asks."""
+        if not self.projects or call.identity is None:
+            return self.store
+        return self.store.for_project(call.identity.project)
 
     def expect_owner(self, call: Call) -> None:
         """Honour ``x-amz-expected-bucket-owner``. Raise AccessDenied when it is another's."""

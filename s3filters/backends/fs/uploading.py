@@ -90,7 +90,7 @@ class Uploading(Part):
             given = call.headers.checksum_algorithm if call.headers is not None else None
             multipart.check_part_checksum(upload.algorithm, given, upload.checksum_type)
         number = params["PartNumber"]
-        return upload, self.store.part(upload, number, size)
+        return upload, self.store_of(call).part(upload, number, size)
 
     def _commit_part(
         self, draft: PartDraft, md5: bytes, algorithm: str, digest: bytes

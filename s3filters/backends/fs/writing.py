@@ -75,7 +75,7 @@ class Writing(Part):
     def _put_small(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         data = body.read(SMALL)
         return self.change(
-            self.store.put_small,
+            self.store_of(call).put_small,
             call.bucket,
             call.key,
             data,
@@ -85,7 +85,7 @@ class Writing(Part):
         )
 
     def _put_stream(self, call: Call, body: Body, only_if_absent: bool) -> Record:
-        draft = self.offload.run(self.store.draft, call.bucket, call.key)
+        draft = self.offload.run(self.store_of(call).draft, call.bucket, call.key)
         try:
             absorb(draft, body, self._buffers, self.offload)
             body.verify()

@@ -8,8 +8,11 @@ import pytest
 
 from s3filters.options import OptionError
 from s3filters.pipeline import fs
+from s3filters.s3.call import Call, Identity
 from s3filters.s3.errors import S3Error
 from s3filters.store import filesystem
+from s3filters.store.scoutfs import Capabilities
+from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
 DAY_NS = 86400 * 10**9
@@ -158,3 +161,34 @@ def test_what_is_in_the_way_is_logged_and_keeps_nobody_from_the_rest(
     assert len(caplog.messages) == 2
     assert "the disk is ill" in caplog.messages[0]
     assert "InternalError" in caplog.messages[1]
+
+
+# Where it is -------------------------------------------------------------------------------------
+
+
+def test_the_log_says_on_which_file_system_the_buckets_are(make, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        app = make()
+    assert f"on {app.backend.store.filesystem}" in caplog.text
+    assert str(tmp_path) in caplog.text
+
+
+def test_what_is_missing_on_scoutfs_is_a_warning(make, monkeypatch, caplog):
+    missing = Capabilities(1, False, ("There is no CAP_SYS_ADMIN.",))
+    monkeypatch.setattr(Tree, "capabilities", missing)
+    with caplog.at_level(logging.INFO):
+        make()
+    assert "on ScoutFS of format 1" in caplog.text
+    assert [r.levelname for r in caplog.records if "CAP_SYS_ADMIN" in r.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize(("wanted", "project"), [("yes", 7), ("no", 0)])
+def test_what_an_account_makes_is_of_its_project_where_the_ini_says_so(
+    make, monkeypatch, wanted, project
+):
+    monkeypatch.setattr(Tree, "capabilities", Capabilities(2, True, ()))
+    backend = make(projects=wanted).backend
+    somebody = Identity("key", "id", project=7)
+    assert backend.store_of(Call("PutObject", identity=somebody)).project == project
+    assert backend.store_of(Call("PutObject")).project == 0
+    assert backend.store.project == 0
