@@ -16,7 +16,7 @@ from s3filters.access.asking import Asking
 from s3filters.access.decision import ObjectFacts
 from s3filters.access.ownership import ENFORCED
 from s3filters.s3 import table
-from s3filters.s3.call import Check
+from s3filters.s3.call import KNOWS, Check
 
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
@@ -62,6 +62,7 @@ def _to_what_is_there(asking: Asking) -> None:
             call.checks.append(check)
     if call.operation in _SETTING_ACLS:
         call.grants = partial(grants.of_headers, asking.environ)
+        call.knows = asking.environ.get(KNOWS)
 
 
 def _demand_of_bucket(asking: Asking, wanted: Sequence[str], record: Any) -> None:
@@ -107,6 +108,7 @@ def _new_acl(asking: Asking) -> bytes:
         return b""
     if acl is None:
         return b"" if owner == bucket.owner else grants.encode(grants.private(owner))
+    grants.check_grantees(acl, environ.get(KNOWS), bucket.owner)
     bucket.block.check_acl(acl)
     return grants.encode(acl)
 

@@ -163,6 +163,19 @@ def of_headers(
     return Acl(owner, _bounded(found, "InvalidArgument"))
 
 
+def check_grantees(acl: Acl | None, knows: Callable[[str], bool] | None, *owners: str) -> None:
+    """Raise InvalidArgument when it grants to somebody whom nobody knows.
+
+    :param knows: True for the ids of accounts and for access keys; None where nobody can say
+    :param owners: who may be named though his account may be gone
+    """
+    if acl is None or knows is None:
+        return
+    for id_ in acl.users() - {acl.owner, *owners}:
+        if not knows(id_):
+            raise _no_user(id_)
+
+
 def _entries(text: str, permission: str) -> list[Grant]:
     found, place = [], 0
     while place < len(text):
@@ -180,9 +193,13 @@ def _entries(text: str, permission: str) -> list[Grant]:
 
 def _user(id_: str) -> tuple[str, str]:
     if not id_:
-        message = "Invalid id"
-        raise S3Error("InvalidArgument", message, ArgumentName="CanonicalUser/ID", ArgumentValue="")
+        raise _no_user(id_)
     return USER, id_
+
+
+def _no_user(id_: str) -> S3Error:
+    name = "CanonicalUser/ID"
+    return S3Error("InvalidArgument", "Invalid id", ArgumentName=name, ArgumentValue=id_)
 
 
 def _group(uri: str) -> tuple[str, str]:

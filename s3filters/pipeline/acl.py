@@ -33,7 +33,7 @@ from s3filters.access.decision import BucketFacts, Denial, decide_service, may_e
 from s3filters.access.principals import ADMIN, Requester
 from s3filters.pipeline.base import App, Filter, Provider, provider_of
 from s3filters.s3 import table
-from s3filters.s3.call import KEY, Call
+from s3filters.s3.call import KEY, KNOWS, Call
 from s3filters.s3.errors import S3Error
 
 log = logging.getLogger("s3filters.pipeline")
@@ -159,6 +159,7 @@ class Acl(Filter):
             return None
         setting = ownership.of_header(environ)
         ownership.check_setting(setting, acl, owner)
+        grants.check_grantees(acl, environ.get(KNOWS))
         if acl is None:
             acl = grants.private(owner)
         self._block.check_acl(acl)

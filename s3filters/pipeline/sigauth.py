@@ -22,7 +22,7 @@ from s3filters import offload, options
 from s3filters.pipeline.base import App
 from s3filters.pipeline.s3api import domains
 from s3filters.s3 import address, fields
-from s3filters.s3.call import IDENTITY
+from s3filters.s3.call import IDENTITY, KNOWS
 from s3filters.s3.errors import S3Error
 from s3filters.sign import accountfile, hoist, post
 from s3filters.sign.credentials import Credentials
@@ -93,9 +93,11 @@ class Sigauth:
             domains=settings.storage_domain,
             allow_v2=settings.allow_v2,
         )
+        self._knows = self._rules.credentials.knows
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Verify the request. An S3Error becomes the reply."""
+        environ[KNOWS] = self._knows
         try:
             proof = verify(Request(environ), self._rules, time.time())
             if proof is None:

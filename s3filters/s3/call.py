@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEY = "s3filters.call"  # where s3api puts the Call in the environ
 IDENTITY = "s3filters.identity"
 REQUEST_ID = "s3filters.request_id"
+KNOWS = "s3filters.knows"  # where sigauth puts what says whether an id or access key is anybody's
 
 Check = Callable[[Any], None]
 
@@ -69,7 +70,8 @@ class Call:
     that the request may be answered. ``facts`` say who may do what in the bucket, and ``owners``
     whose buckets a list shows, all where it is None. ``acl`` is stored with a new object and
     ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an owner, and the
-    owner of the bucket if it is for an object. ``tags`` are those of a body, once they are read.
+    owner of the bucket if it is for an object; ``knows`` says whether an id there is anybody's,
+    None where nobody can say. ``tags`` are those of a body, once they are read.
     """
 
     operation: str
@@ -97,4 +99,5 @@ class Call:
     acl: bytes = b""
     settings: Mapping[str, bytes] | None = None
     grants: Callable[[str, str | None], Any] | None = None
+    knows: Callable[[str], bool] | None = None
     tags: Mapping[str, str] | None = None

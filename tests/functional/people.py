@@ -27,8 +27,11 @@ def key_of(name: str) -> str:
     return f"AK{name.upper()}"
 
 
-def write(credentials: Path) -> None:
-    """Write the accounts beside the credentials file, and a key for each into it."""
+def write(credentials: Path, more: Iterable[str] = ()) -> None:
+    """Write the accounts beside the credentials file, and a key for each into it.
+
+    :param more: ids of accounts that have no key
+    """
     with credentials.open("a") as file:
         for name in ROLES:
             line = {"access_key": key_of(name), "secret_key": name * 8, "account": name}
@@ -36,6 +39,7 @@ def write(credentials: Path) -> None:
     accounts = [
         {"id": name, "display_name": name.title(), "role": role} for name, role in ROLES.items()
     ]
+    accounts += [{"id": name, "display_name": name, "role": "user"} for name in more]
     path = credentials.parent / "accounts.json"
     path.touch(0o600)
     path.write_text(json.dumps({"version": 1, "accounts": accounts}))

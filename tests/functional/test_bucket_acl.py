@@ -114,8 +114,11 @@ def test_boto3_sets_what_it_got(s3, root):
     assert s3.get_bucket_acl(Bucket="box")["Grants"] == got["Grants"][:1]
 
 
-def test_a_hundred_grants_are_stored_where_no_attribute_holds_them(people, owned):
-    grants = [(user(f"{number:064x}"), "READ") for number in range(100)]
+def test_a_hundred_grants_are_stored_where_no_attribute_holds_them(owned, settings, make_app):
+    names = [f"{number:064x}" for number in range(100)]
+    words.write(Path(settings["credentials"]), names)
+    people = People(make_app())
+    grants = [(user(name), "READ") for name in names]
     assert people("owner", "PUT", "/box?acl", xml(*grants)).status == 200
     assert len(granted(people("owner", "GET", "/box?acl"))[1]) == 100
     assert told(people("owner", "PUT", "/box?acl", xml(*grants, (user("x"), "READ")))) == (
@@ -209,6 +212,8 @@ def test_public_grants_are_refused_where_they_are_blocked(people, owned):
         (xml(("xsi:type='Role'><ID>x</ID>", "READ")), {}, "MalformedACLError"),
         (xml((group("http://example.org"), "READ")), {}, "InvalidArgument"),
         (xml((user(""), "READ")), {}, "InvalidArgument"),
+        (xml((user("nobody"), "READ")), {}, "InvalidArgument"),
+        (b"", {"x-amz-grant-read": "id=nobody"}, "InvalidArgument"),
     ],
 )
 def test_what_is_no_acl_is_refused_by_name_and_the_old_one_stays(
@@ -251,6 +256,7 @@ def test_a_bucket_is_made_with_grants(people, root):
         ({"x-amz-acl": "public-read"}, "InvalidBucketAclWithObjectOwnership"),
         ({"x-amz-grant-read": "id=bob"}, "InvalidBucketAclWithObjectOwnership"),
         ({"x-amz-acl": "all", "x-amz-object-ownership": WRITER}, "InvalidArgument"),
+        ({"x-amz-grant-read": "id=no", "x-amz-object-ownership": WRITER}, "InvalidArgument"),
         ({"x-amz-object-ownership": "Everyone"}, "InvalidArgument"),
     ],
 )

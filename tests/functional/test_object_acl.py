@@ -358,6 +358,8 @@ def test_public_grants_are_refused_where_they_are_blocked(people, owned, make_ap
         (xml(*[(user(f"u{n}"), "READ") for n in range(101)], owner="bob"), {}, "MalformedACLError"),
         (xml((group("http://example.org"), "READ")), {}, "InvalidArgument"),
         (xml((user(""), "READ")), {}, "InvalidArgument"),
+        (xml((user("nobody"), "READ"), owner="bob"), {}, "InvalidArgument"),
+        (b"", {"x-amz-grant-read": "id=nobody"}, "InvalidArgument"),
     ],
 )
 def test_what_is_no_acl_is_refused_by_name_and_the_old_one_stays(
@@ -369,16 +371,39 @@ def test_what_is_no_acl_is_refused_by_name_and_the_old_one_stays(
     assert on_disk(owned) == before
 
 
+def test_whom_nobody_knows_is_told_by_name_and_a_key_may_stand_for_its_account(people, owned):
+    put(people)
+    answer = people("owner", "PUT", "/box/key?acl", b"", {"x-amz-grant-read": "id=nobody"})
+    told_of = fields(answer)
+    assert told_of["Message"] == "Invalid id"
+    assert (told_of["ArgumentName"], told_of["ArgumentValue"]) == ("CanonicalUser/ID", "nobody")
+    headers = {"x-amz-grant-read": f"id={words.key_of('eve')}"}
+    assert people("owner", "PUT", "/box/key?acl", b"", headers).status == 200
+    assert people("eve", "GET", "/box/key").status == 200
+
+
+def test_an_owner_who_has_no_account_any_more_may_be_named(people, owned):
+    configure(owned, owner="gone", acl=[grant("WRITE", "bob")])
+    put(people, "bob", x_amz_acl="bucket-owner-full-control")
+    assert acl_of(people) == ("bob", [BOBS, ("CanonicalUser", "gone", "FULL_CONTROL")])
+    assert (
+        people("bob", "PUT", "/box/key?acl", b"", {"x-amz-acl": "bucket-owner-read"}).status == 200
+    )
+
+
 def test_a_request_for_no_acl_is_told_which_header_is_missing(people, owned):
     put(people)
     assert fields(people("owner", "PUT", "/box/key?acl"))["MissingHeaderName"] == "x-amz-acl"
 
 
-def test_many_grants_are_stored_or_refused_and_never_halved(people, owned):
+def test_many_grants_are_stored_or_refused_and_never_halved(owned, settings, make_app):
     """How many fit beside a file is the file system's; what does not is refused by name."""
+    names = [f"{number:064x}" for number in range(100)]
+    words.write(Path(settings["credentials"]), names)
+    people = People(make_app())
     put(people)
     for count in (20, 100):
-        grants = [(user(f"{number:064x}"), "READ") for number in range(count)]
+        grants = [(user(name), "READ") for name in names[:count]]
         answer = people("owner", "PUT", "/box/key?acl", xml(*grants))
         if answer.status == 200:
             assert len(acl_of(people)[1]) == count
@@ -483,6 +508,7 @@ def test_with_the_bucket_owner_preferred_it_is_his_when_it_says_so(people, owned
         ({"x-amz-acl": "private", "x-amz-grant-read": "id=eve"}, "InvalidRequest"),
         ({"x-amz-grant-read": "emailAddress=a@b.c"}, "UnresolvableGrantByEmailAddress"),
         ({"x-amz-grant-read": "eve"}, "InvalidArgument"),
+        ({"x-amz-grant-read": "id=eve, id=nobody"}, "InvalidArgument"),
     ],
 )
 def test_an_object_is_not_made_with_what_is_no_acl(people, owned, make, headers, code):
@@ -644,7 +670,7 @@ def test_objects_in_a_tree_of_versitys_gateway_are_their_bucket_owners(tmp_path,
         assert (got["Owner"], got["Grants"]) == ({"ID": versity.ACCESS_KEY}, [own])
 
 
-def test_boto3_publishes_an_object(s3, root, people):
+def test_boto3_publishes_an_object(people, s3, root):
     s3.create_bucket(Bucket="box", ObjectOwnership=WRITER)
     s3.put_object(Bucket="box", Key="key", Body=b"hello")
     assert people(None, "GET", "/box/key").status == 403

@@ -41,6 +41,7 @@ class Granting(Settings):
             if bucket.ownership == ownership.ENFORCED:
                 raise S3Error("AccessControlListNotSupported")
             acl = acl_for(bucket.owner, None)
+            grants.check_grantees(acl, call.knows)
             bucket.block.check_acl(acl)
             return grants.encode(acl)
 

@@ -51,6 +51,7 @@ class ObjectGranting(Reading, Settings):
                 raise S3Error("AccessControlListNotSupported")
             owner = facts.of_object(record.acl).owner or bucket.owner
             acl = acl_for(owner, bucket.owner)
+            grants.check_grantees(acl, call.knows, bucket.owner)
             bucket.block.check_acl(acl)
             return {metadata.ACL: grants.encode(acl)}
 

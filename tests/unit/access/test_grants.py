@@ -294,3 +294,17 @@ def test_a_group_that_versity_does_not_know_is_nobody_to_it():
 )
 def test_what_is_not_understood_of_an_attribute_grants_nothing(data, wanted):
     assert grants.decode(data) == wanted
+
+
+# --- who is known --------------------------------------------------------------------------------
+
+
+def test_a_grant_is_for_somebody_who_is_known():
+    acl = Acl("owner", (user("READ", "bob"), user("READ", "owner"), group("READ")))
+    grants.check_grantees(acl, {"bob"}.__contains__)
+    grants.check_grantees(acl, None)
+    grants.check_grantees(None, {"bob"}.__contains__)
+    grants.check_grantees(acl, set().__contains__, "bob")
+    error = refused(grants.check_grantees, acl, {"alice"}.__contains__)
+    assert (error.code, error.message) == ("InvalidArgument", "Invalid id")
+    assert error.detail == {"ArgumentName": "CanonicalUser/ID", "ArgumentValue": "bob"}
