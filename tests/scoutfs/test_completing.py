@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3filters.store import errors, joining, uploads
+from tests.scoutfs import calls
 from tests.unit.store.conftest import Box
 from tests.unit.store.multipart import KEY, begin, complete, left, numbers, put
 from tests.unit.store.multipart import folder as folder_of
@@ -38,6 +39,33 @@ def test_parts_are_moved_into_one_object(box: Box) -> None:
     assert "moved" in box.steps
     assert "joined" not in box.steps
     assert left(box) == []
+
+
+def test_no_byte_is_written_or_read_to_complete_aligned_parts(box: Box, double: Path) -> None:
+    upload = begin(box)
+    for number, size in ((1, 64 * BLOCK), (2, 64 * BLOCK), (3, 64 * BLOCK), (4, 777)):
+        put(box, upload, number, bytes([64 + number]) * size)
+    calls.reset_counts(double)
+    complete(box, upload, [1, 2, 3, 4])
+    told = calls.counts(double)
+    assert told.get("bytes_written", 0) == told.get("bytes_read", 0) == 0
+    assert told["extent"] >= 4
+
+
+def test_what_has_to_be_copied_is_said_in_the_log(
+    box: Box, double: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload = begin(box)
+    pieces = [b"a" * 4 * BLOCK, b"b" * (4 * BLOCK + 1), b"c" * 2 * BLOCK]
+    for number, piece in enumerate(pieces, 1):
+        put(box, upload, number, piece)
+    calls.reset_counts(double)
+    with caplog.at_level("INFO", "s3filters.store"):
+        complete(box, upload, [1, 2, 3])
+    assert box.get(KEY) == b"".join(pieces)
+    assert calls.counts(double)["bytes_written"] == 1 + 2 * BLOCK
+    assert f"{1 + 2 * BLOCK} of {10 * BLOCK + 1} bytes were copied" in caplog.text
+    assert "from part 2 on" in caplog.text
 
 
 def test_a_refusal_after_the_move_leaves_an_upload_that_can_be_completed(box: Box) -> None:
