@@ -80,8 +80,9 @@ def running(
     durability: str,
     command: Sequence[str] = COMMAND,
     environment: dict[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[Subject]:
-    """Run our daemon with so many workers while the context lasts."""
+    """Run our daemon with so many workers, and more words, while the context lasts."""
     port = free_port()
     options = {
         "--root": str(scratch.tree),
@@ -91,7 +92,7 @@ def running(
         "--credentials": str(scratch.credentials),
         "--access-log": "off",
     }
-    words = [*command, "serve", *(word for pair in options.items() for word in pair)]
+    words = [*command, "serve", *(word for pair in options.items() for word in pair), *more]
     with scratch.log.open("wb") as log:
         process = subprocess.Popen(
             words,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 MIB = 1 << 20
-SECTIONS = ("a", "b", "c", "d", "e")
+SECTIONS = ("a", "b", "c", "d", "e", "f")
 DURABILITIES = ("none", "data", "full")
 
 
