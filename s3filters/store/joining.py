@@ -196,6 +196,7 @@ class _Joining:
             # xfs writes a file to the disk before it cuts it, even to the length that it has.
             if os.fstat(fd).st_size != self._size:
                 os.ftruncate(fd, self._size)
+            os.utime(fd)  # else it is as old as its last part, and older than what it replaces
             self._tree.step("cut")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
 
@@ -209,6 +210,7 @@ class _Joining:
             self._expect_no_object(fd)
             named = [(b"%d" % part.number, part.size) for part in self._parts]
             assembly.move_parts(fd, named, lambda name: self._open(name.decode()), self._folder)
+            os.utime(fd)
             self._tree.step("moved")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)
 

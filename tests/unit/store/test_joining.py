@@ -129,6 +129,20 @@ def test_an_object_keeps_no_attribute_of_its_upload(direct):
     }
 
 
+def test_an_object_is_as_old_as_its_completion_whenever_its_bytes_came(box):
+    upload = begin(box)
+    put(box, upload, 1, b"aaaa")
+    put(box, upload, 2, b"bbbb")
+    box.put(KEY, b"between")
+    for file in folder(box, upload).iterdir():
+        os.utime(file, (1e9, 1e9))
+    before = box.head(KEY).mtime_ns
+    record = complete(box, upload, [1, 2])
+    assert record.mtime_ns >= before
+    assert box.head(KEY).mtime_ns == record.mtime_ns
+    assert not box.head(KEY).touched
+
+
 def test_a_replaced_part_is_all_that_is_copied(direct):
     upload = begin(direct)
     for number, piece in ((1, b"aaaa"), (2, b"bbbb"), (3, b"cccc"), (2, b"BBBB")):
