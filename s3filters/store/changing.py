@@ -5,7 +5,8 @@ inode's ctime moves, by which every process knows that the record it remembers i
 changes at one step (setxattr(2)): a reader sees the old value or the new one. It is not a new
 version of the object, so what is promised of versions and locks does not stand against it.
 
-The key's lock is held, so the object that was looked at is the one that is changed.
+The key's lock is held, so the object that was looked at is the one that is changed. Nothing is
+changed through a symbolic link: what it leads to is another key's, or nobody's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from s3filters.store import errors, locks, paths, xattrs
-from s3filters.store.beneath import READ
+from s3filters.store.beneath import DIRECTORY, READ
 from s3filters.store.metadata import Record
 from s3filters.store.tree import Tree
 
@@ -31,11 +32,13 @@ def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
         attribute, None for what is to go. What it raises is raised, and nothing has changed then.
 
     With durability ``full`` the change stays when the power goes. Raise NoSuchKey, NoSuchBucket,
-    MetadataTooLarge, StoreError.
+    MetadataTooLarge, MethodNotAllowed for a symbolic link, StoreError.
     """
 
     def work(fd: int, record: Record) -> Record:
-        put(fd, decide(record))
+        changes = decide(record)
+        _refuse_link(tree, bucket, key, fd)
+        put(fd, changes)
         tree.step("attributes changed")
         changed = tree.record(fd, os.fstat(fd), key.rpartition("/")[2])
         if changed is None:  # another program took it away
@@ -67,6 +70,18 @@ def while_open(tree: Tree, bucket: str, key: str, work: Callable[[int, Record], 
         raise tree.missing(bucket, key) from error
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
+
+
+def _refuse_link(tree: Tree, bucket: str, key: str, fd: int) -> None:
+    """Raise MethodNotAllowed when the key is not the name of the open file itself, OSError."""
+    above, _, last = paths.path_of(bucket, key).rpartition(b"/")
+    directory = tree.root.open(above, DIRECTORY)
+    try:
+        found = os.stat(last, dir_fd=directory, follow_symlinks=False)
+    finally:
+        os.close(directory)
+    if not os.path.samestat(found, os.fstat(fd)):
+        raise errors.MethodNotAllowed("The key is a symbolic link: nothing is changed through it.")
 
 
 def put(fd: int, changes: Mapping[str, bytes | None]) -> None:

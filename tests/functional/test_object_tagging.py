@@ -137,6 +137,18 @@ def test_the_version_null_is_the_object_and_no_other_is(s3, box):
     assert got(s3, "key") == {}
 
 
+def test_a_link_has_the_tags_of_what_it_leads_to_and_changes_none(s3, box, tmp_path):
+    s3.put_object(Bucket="box", Key="key", Tagging="a=1")
+    (box / "link").symlink_to("key")
+    assert got(s3, "link") == {"a": "1"}
+    before = on_disk(box)
+    refused = (405, "MethodNotAllowed")
+    assert refusal(s3.delete_object_tagging, Bucket="box", Key="link") == refused
+    one = {"TagSet": [{"Key": "b", "Value": "2"}]}
+    assert refusal(s3.put_object_tagging, Bucket="box", Key="link", Tagging=one) == refused
+    assert on_disk(box) == before
+
+
 # --- limits and what is refused ------------------------------------------------------------------
 
 

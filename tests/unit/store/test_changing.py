@@ -8,7 +8,7 @@ import time
 import pytest
 
 from s3filters.store import errors, metadata
-from s3filters.store.errors import MetadataTooLarge, NoSuchBucket, NoSuchKey
+from s3filters.store.errors import MetadataTooLarge, MethodNotAllowed, NoSuchBucket, NoSuchKey
 from tests.unit.store.conftest import BUCKET, attributes
 
 
@@ -123,6 +123,22 @@ def test_a_file_of_another_program_can_have_tags(box):
     (box.path / "mine").write_bytes(b"hello")
     before = box.head("mine")
     assert change(box, "mine", tagging=b'{"a":"1"}').etag == before.etag
+
+
+def test_nothing_is_changed_through_a_link(box, no_open_files):
+    box.put("key")
+    box.put("folder/key")
+    (box.path / "link").symlink_to("key")
+    (box.path / "way").symlink_to("folder")
+    asked = []
+    with pytest.raises(MethodNotAllowed):
+        box.store.change_attributes(BUCKET, "link", lambda record: asked.append(record) or {})
+    assert len(asked) == 1
+    with pytest.raises(MethodNotAllowed):
+        change(box, "link", tagging=b'{"a":"1"}')
+    assert box.head("key").tags == 0
+    assert change(box, "way/key", tagging=b'{"a":"1"}').tags == 1
+    assert box.head("folder/key").tags == 1
 
 
 @pytest.mark.parametrize("key", ["missing", "a/missing", "key/below", "folder", "other/", "a//b"])
