@@ -23,7 +23,7 @@ _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartU
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
 _SETTING_ACLS = frozenset({"PutBucketAcl", "PutObjectAcl"})
 # Operations of which nothing is left in the call for somebody who may do everything
-ONLY_ASKING = table.OPERATIONS.keys() - _STORING - _SETTING_ACLS - {"UploadPartCopy"}
+ONLY_ASKING = frozenset(name for name, row in table.OPERATIONS.items() if not row.writes)
 
 
 def admit(asking: Asking) -> None:
@@ -85,14 +85,15 @@ def _to_new(asking: Asking) -> None:
 def _demand_of_new(asking: Asking, action: str) -> None:
     """Demand, as its owner, what is done to a new object beside writing it."""
     call, rules, requester = asking.call, asking.facts.policy, asking.requester
+    key = call.key
     new = ObjectFacts("" if requester is None else requester.id)
     if rules is None or not rules.asks_object_tags(action):
-        asking.demand(action, call.key, new)
+        asking.demand(action, key, new)
         return
 
     def check(record: Any) -> None:
         tags = {} if record is None else asking.tags_of(record)
-        asking.demand(action, call.key, new, tags)
+        asking.demand(action, key, new, tags)
 
     call.checks.append(check)
 
@@ -116,15 +117,16 @@ def _new_acl(asking: Asking) -> bytes:
 def _to_upload(asking: Asking) -> None:
     """What an upload's initiator may do beside those whom the bucket lets."""
     call = asking.call
+    key = call.key
     (action,) = actions.of_call(call, asking.environ)
-    if asking.denial(action, call.key) is None:
+    if asking.denial(action, key) is None:
         return
 
     def check(upload: Any) -> None:
         if upload is not None:
-            asking.demand(action, call.key, ObjectFacts(upload.initiator))
+            asking.demand(action, key, ObjectFacts(upload.initiator))
         else:  # whoever could have begun it may know that it has ended
-            asking.demand("s3:PutObject", call.key)
+            asking.demand("s3:PutObject", key)
 
     call.checks.append(check)
 

@@ -27,11 +27,16 @@ class TagsNotRead(Exception):
     """A condition asks for tags that nobody has read yet: read them and decide again."""
 
 
+def _nothing() -> Call | None:
+    return None
+
+
 @dataclass(slots=True)
 class Context:
     """A request, as conditions see it.
 
     :param environ: its WSGI environ; a form's fields are there as headers too
+    :param called: gives the Call of the request, if there is one
     :param now: seconds since 1970
     :param object_tags: tags of the object as it is now, none where there is no object; None as long
         as nobody has read them
@@ -41,10 +46,15 @@ class Context:
 
     environ: Mapping[str, Any]
     requester: Requester | None = None
-    call: Call | None = None
+    called: Callable[[], Call | None] = _nothing
     now: float = 0.0
     object_tags: Mapping[str, str] | None = None
     request_tags: Mapping[str, str] | None = None
+
+    @property
+    def call(self) -> Call | None:
+        """The Call of the request."""
+        return self.called()
 
 
 Read = Callable[[Context], Values | None]

@@ -55,7 +55,7 @@ class CopySource:
     conditions: Conditions
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Call:
     """One request.
 

@@ -26,7 +26,8 @@ from tests.functional.people import ENFORCED, WRITER, People, configure, only, p
 DENIED = (403, "AccessDenied")
 STRANGERS = ("bob", None)
 DELETE = b"<Delete><Object><Key>key</Key></Object><Object><Key>missing</Key></Object></Delete>"
-BODIES = {"DeleteObjects": DELETE}
+TAGGING = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+BODIES = {"DeleteObjects": DELETE, "PutObjectTagging": TAGGING}  # which are read first
 HEADERS = {
     "GetObjectAttributes": {"x-amz-object-attributes": "ETag"},
 }

@@ -27,16 +27,15 @@ def compiled(*statements):
     return policy.parse(text.encode(), "pail")
 
 
-def asking(operation, who=BOB, environ=None, call=None, **fields):
+def asking(call, who=BOB, environ=None, **fields):
     bucket = BucketFacts("pail", **{"owner": "owner", "ownership": WRITER} | fields)
-    made = call or Call(operation, "pail", "key")
-    return Asking(who, bucket, made, environ or {}, lambda record: record.tags)
+    return Asking(who, bucket, call, environ or {}, lambda record: record.tags)
 
 
-def admit(*args, **fields):
-    found = asking(*args, **fields)
-    admission.admit(found)
-    return found.call
+def admit(operation, *args, **fields):
+    call = Call(operation, "pail", "key")  # whoever asks has it in hand
+    admission.admit(asking(call, *args, **fields))
+    return call
 
 
 def refused(*args, **fields):
@@ -146,7 +145,8 @@ def test_tags_on_an_object_that_has_others_wait_for_it():
         {"Action": "s3:PutObject"}, {"Action": "s3:PutObjectTagging", "Condition": condition}
     )
     headers = {"HTTP_X_AMZ_TAGGING": "a=b"}
-    (check,) = admit("PutObject", BOB, headers, ownership=ENFORCED, policy=rules).checks
+    call = admit("PutObject", BOB, headers, ownership=ENFORCED, policy=rules)
+    (check,) = call.checks
     check(record(tags={"open": "yes"}))
     for current in (record(), None):
         with pytest.raises(S3Error, match="AccessDenied"):
@@ -169,7 +169,8 @@ def test_an_upload_is_its_initiators_and_the_bucket_owners(operation, setting):
 
 def test_a_policy_that_denies_ending_an_upload_denies_its_initiator():
     deny = compiled({"Effect": "Deny", "Action": "s3:AbortMultipartUpload"})
-    (check,) = admit("AbortMultipartUpload", BOB, policy=deny).checks
+    call = admit("AbortMultipartUpload", BOB, policy=deny)
+    (check,) = call.checks
     with pytest.raises(S3Error, match="AccessDenied"):
         check(record("bob"))
 
@@ -186,14 +187,16 @@ def test_many_keys_are_decided_together_without_a_policy_and_apart_with_one():
     assert admit("DeleteObjects", acl=OPEN).permit is None
     assert refused("DeleteObjects") == "AccessDenied"
     rules = compiled({"Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::pail/a*"})
-    permit = admit("DeleteObjects", policy=rules).permit
+    call = admit("DeleteObjects", policy=rules)
+    permit = call.permit
     assert not permit("a1", None)
     for key, version in (("b1", None), ("a1", "null")):
         with pytest.raises(S3Error, match="AccessDenied"):
             permit(key, version)
     condition = {"StringEquals": {"s3:ExistingObjectTag/open": "yes"}}
     rules = compiled({"Action": "s3:DeleteObject", "Condition": condition})
-    (check,) = admit("DeleteObjects", policy=rules).permit("a1", None)
+    call = admit("DeleteObjects", policy=rules)
+    (check,) = call.permit("a1", None)
     check(record(tags={"open": "yes"}))
     with pytest.raises(S3Error, match="AccessDenied"):
         check(record())
@@ -207,7 +210,7 @@ def test_a_copy_takes_its_tags_along_where_they_may_be_read_and_written():
     names = ["s3:PutObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging"]
     for missing in ("", "s3:GetObjectTagging", "s3:PutObjectTagging"):
         rules = compiled({"Action": [name for name in names if name != missing]})
-        here = asking("", call=call, ownership=ENFORCED, policy=rules)
+        here = asking(call, ownership=ENFORCED, policy=rules)
         admission.admit_source(here, here)
         reading, tagging = call.source_checks
         reading(record())
@@ -225,6 +228,6 @@ def test_a_copy_takes_its_tags_along_where_they_may_be_read_and_written():
 def test_a_version_of_a_source_is_another_permission():
     source = CopySource("pail", "from", "null", Conditions())
     call = Call("CopyObject", "pail", "key", copy_source=source)
-    here = asking("", call=call, ownership=ENFORCED, policy=compiled({"Action": "s3:GetObject"}))
+    here = asking(call, ownership=ENFORCED, policy=compiled({"Action": "s3:GetObject"}))
     with pytest.raises(S3Error, match="AccessDenied"):
         admission.admit_source(here, here)

@@ -1,18 +1,21 @@
 """A request before a bucket: what is decided at once, and what waits for the object."""
 
+import contextlib
+import gc
 import json
 import logging
+import weakref
 from types import SimpleNamespace
 
 import pytest
 
-from s3filters.access import grants, policy
+from s3filters.access import admission, grants, policy
 from s3filters.access.asking import Asking, refusal
 from s3filters.access.context import TagsNotRead
 from s3filters.access.decision import BucketFacts, Denial
 from s3filters.access.ownership import ENFORCED, WRITER
 from s3filters.access.principals import Requester
-from s3filters.s3.call import Call
+from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
 
 OWNER, BOB = Requester("owner"), Requester("bob")
@@ -26,9 +29,12 @@ def compiled(*statements):
     return policy.parse(text.encode(), "pail")
 
 
-def asking(who=BOB, *, tags_in=lambda record: record.tags, call=None, **fields):
+CALL = Call("GetObject", "pail", "key")
+
+
+def asking(who=BOB, *, tags_in=lambda record: record.tags, call=CALL, **fields):
     bucket = BucketFacts("pail", **{"owner": "owner", "ownership": ENFORCED} | fields)
-    return Asking(who, bucket, call or Call("GetObject", "pail", "key"), {}, tags_in)
+    return Asking(who, bucket, call, {}, tags_in)
 
 
 def record(owner="", tags=None):
@@ -118,3 +124,20 @@ def test_the_reason_is_for_the_log_alone(caplog, who, name):
     assert "policy" not in error.message
     assert f"{name} may not s3:GetObject 'pail/a\\nkey': {Denial.BY_POLICY.value}" in caplog.text
     assert not caplog.text.count("\nkey")
+
+
+@pytest.mark.parametrize("fields", [{"ownership": WRITER}, {"policy": compiled({})}])
+def test_a_request_that_is_over_is_no_ring_for_the_garbage_collector(fields):
+    gc.disable()
+    try:
+        for operation in ("GetObject", "ListParts", "PutObject"):
+            call = Call(operation, "pail", "key")
+            environ = {KEY: call, "HTTP_X_AMZ_TAGGING": "a=b"}
+            made = Asking(OWNER, BucketFacts("pail", "owner", **fields), call, environ, dict)
+            with contextlib.suppress(S3Error):
+                admission.admit(made)
+            gone = weakref.ref(call)
+            del call, made, environ
+            assert gone() is None
+    finally:
+        gc.enable()

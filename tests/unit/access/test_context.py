@@ -10,7 +10,8 @@ BOB = Requester("bob-id", ("AKB",), account="111122223333", name="bob")
 
 
 def value(key, environ=None, **fields):
-    return context.find(key).read(Context(environ or {}, **fields))
+    call = fields.pop("call", None)
+    return context.find(key).read(Context(environ or {}, called=lambda: call, **fields))
 
 
 @pytest.mark.parametrize(
