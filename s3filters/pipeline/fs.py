@@ -15,7 +15,7 @@ from typing import Any
 
 from s3filters import offload, options
 from s3filters.backends import base
-from s3filters.backends.fs import FsBackend, upkeep
+from s3filters.backends.fs import FsBackend, returning, upkeep
 from s3filters.s3 import refusals
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
@@ -94,6 +94,7 @@ class FsApp:
         self._sweep_age = sweep_age
         self._upload_age = upload_age
         self._start_sweeping: Callable[[], None] | None = self._start
+        self._watched: tuple[Any, float] | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer the Call that ``s3api`` made; without one there is nothing here."""
@@ -114,6 +115,10 @@ class FsApp:
         """Whether objects may be on tape, for ``glacier``: on ScoutFS."""
         return self.backend.store.capabilities.scoutfs
 
+    def watch_restores(self, driver: Any, interval_s: float) -> None:
+        """Look after what is asked back from tape, for ``glacier``, from the first request on."""
+        self._watched = driver, interval_s
+
     def stage_failed(self, path: str) -> None:
         """Note that a file could not be brought back from tape, for ``glacier``."""
         self.backend.stage_failed(path)
@@ -130,6 +135,19 @@ class FsApp:
         """Begin to sweep, at the first request: threads do not survive the fork of a worker."""
         self._start_sweeping = None
         threading.Thread(target=self._look_after, name="sweep", daemon=True).start()
+        if self._watched is not None:
+            threading.Thread(target=self._watch, name="restores", daemon=True).start()
+
+    def _watch(self) -> None:
+        watch = None
+        while self._watched is not None:
+            driver, interval_s = self._watched
+            watch = watch or returning.Watch(driver, time.time())
+            time.sleep(interval_s)
+            try:
+                self.backend.watch_restores(watch)
+            except OSError as error:
+                log.warning("could not look after what was asked back from tape: %s", error)
 
     def _look_after(self) -> None:
         time.sleep(FIRST_SWEEP_S)

@@ -74,6 +74,11 @@ class Options:
         options.command,
         "Program that releases files whose restore has ended, called the same way.",
     )
+    watch_interval: int = options.option(
+        60,
+        options.whole(1),
+        "Seconds between two looks at what was asked back: whether it is here, or its days over.",
+    )
     command_timeout: int = options.option(
         3600, options.whole(1), "Seconds after which a program is ended and counts as failed."
     )
@@ -124,6 +129,8 @@ class Glacier(Filter):
         self._archives = driver is not None and driver.archives
         if end is None or not end.has_tiers():
             self._gates = {"RestoreObject": self.restore}
+        else:
+            end.watch_restores(driver, settings.watch_interval)
 
     def read(self, call: Call) -> None:
         """Let the answer tell where the data are."""

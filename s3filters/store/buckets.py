@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from s3filters.store import (
+    asked,
     errors,
     filesystem,
     gojson,
@@ -311,6 +312,7 @@ def _clear(tree: Tree, fd: int, bucket: str) -> dict[str, bytes]:
         sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
         _remove_multipart(hidden, bucket)
         locks.remove(hidden)
+        asked.remove(hidden)
     finally:
         os.close(hidden)
     durable = tree.durability == "full"

@@ -21,6 +21,7 @@ from s3filters.backends.fs.object_acl import ObjectGranting
 from s3filters.backends.fs.posting import Posting
 from s3filters.backends.fs.reading import Reading
 from s3filters.backends.fs.restoring import Restoring
+from s3filters.backends.fs.returning import Returning
 from s3filters.backends.fs.sharing import Sharing
 from s3filters.backends.fs.tagging import Tagging
 from s3filters.backends.fs.uploading import Uploading
@@ -39,6 +40,7 @@ class FsBackend(
     Granting,
     Reading,
     Restoring,
+    Returning,
     Posting,
     Writing,
     Copying,

@@ -17,6 +17,7 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.s3.restore import RestoreRequest
+from s3filters.store import asked as notes
 from s3filters.store import restores
 from s3filters.store.errors import NoSuchKey, StoreError
 from s3filters.store.metadata import Record
@@ -62,6 +63,7 @@ class Restoring(Part):
             asked = _upgraded(shown, wanted)
         else:
             asked = Restore(int(now_s * 1e9), wanted.days, wanted.tier, wanted.description)
+        notes.note(self.store.root, call.bucket, call.key)
         if not shown.offline:  # archived by name alone, so it is back as soon as it is asked for
             restores.write(fd, asked)
             return 202

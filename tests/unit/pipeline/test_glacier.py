@@ -35,6 +35,10 @@ class Below:
     def __init__(self, tiers):
         self.tiers = tiers
         self.asked = 0
+        self.watched = None
+
+    def watch_restores(self, driver, interval_s):
+        self.watched = driver, interval_s
 
     def stage_failed(self, path):
         raise AssertionError(path)
@@ -78,6 +82,13 @@ def test_the_file_system_is_asked_once():
     for _ in range(3):
         sent(app, "GetObject")
     assert below.asked == 1
+
+
+@pytest.mark.parametrize("tiers", [True, False])
+def test_what_is_asked_back_is_looked_after_where_there_is_tape(tiers):
+    below = Below(tiers)
+    glacier.filter_factory({}, driver="none", watch_interval="7")(below)
+    assert below.watched == ((None, 7) if tiers else None)
 
 
 def test_an_app_that_knows_no_tape_has_none():
