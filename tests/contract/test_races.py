@@ -185,6 +185,42 @@ def test_an_acknowledged_put_survives_deletions_that_empty_its_folders(
         assert not (daemons[0].root / bucket / "a").exists()
 
 
+def test_tags_that_race_puts_are_of_the_object_that_is_there(
+    daemons: list[Daemon], racers: Racers, bucket: str
+) -> None:
+    """A put brings a tag that names its writer; a change of the tags takes it away."""
+    target = f"/{bucket}/tagged"
+    tags = b"<Tagging><TagSet><Tag><Key>later</Key><Value>%d</Value></Tag></TagSet></Tagging>"
+    with daemons[0].connect() as connection:
+        assert connection.ask("PUT", target, b"first").status == 200
+    kinds = set()
+    for number in range(ROUNDS // 4):
+        requests = [
+            (
+                "PUT",
+                racer.request("PUT", f"{target}?tagging", tags % writer)
+                if writer % 2
+                else racer.request(
+                    "PUT",
+                    target,
+                    body_of(writer, number),
+                    {"x-amz-meta-writer": str(writer), "x-amz-tagging": f"writer={writer}"},
+                ),
+            )
+            for writer, racer in enumerate(racers)
+        ]
+        all_are(race(racers, requests), {200})
+        with daemons[number % 2].connect() as connection:
+            writer = int(connection.ask("HEAD", target).headers["x-amz-meta-writer"])
+            found = connection.ask("GET", f"{target}?tagging").body
+        stored_by(writer, number, target, daemons)
+        own = b"<Key>writer</Key><Value>%d</Value>" % writer
+        kinds.add(own in found)
+        assert found.count(b"<Tag>") == 1
+        assert own in found or b"<Key>later</Key>" in found
+    assert kinds == {True, False}
+
+
 def left_over(root: Path) -> list[Path]:
     """Temporary data files under any ``.sgwtmp``; lock files of no size may stay."""
     inside = [path for folder in root.rglob(".sgwtmp") for path in folder.rglob("*")]

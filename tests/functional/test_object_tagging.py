@@ -87,6 +87,18 @@ def test_tags_are_stored_as_versitys_gateway_stores_them(s3, box):
     assert os.getxattr(box / "key", ATTRIBUTE) == '{"k1":"é","k2":"v/2"}'.encode()
 
 
+@pytest.mark.parametrize("durability", ["data", "full"])
+def test_tags_are_set_the_same_way_where_changes_are_handed_over(make_app, durability):
+    ask = Asker(make_app(durability=durability))
+    ask("PUT", "/box")
+    ask("PUT", "/box/key", b"hello")
+    assert ask("PUT", "/box/key?tagging", xml(("a", "1"))).status == 200
+    assert tags_of(ask("GET", "/box/key?tagging")) == {"a": "1"}
+    assert ask("DELETE", "/box/key?tagging").status == 204
+    assert tags_of(ask("GET", "/box/key?tagging")) == {}
+    assert told(ask("DELETE", "/box/none?tagging")) == (404, "NoSuchKey")
+
+
 def test_an_empty_set_takes_all_tags_away(s3, box):
     s3.put_object(Bucket="box", Key="key", Tagging="a=1")
     put(s3, "key")
