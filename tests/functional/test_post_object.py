@@ -425,7 +425,8 @@ GOOD = forms.form(forms.signed_v4({"key": "key", "x-amz-meta-a": "b"}), b"hello"
 WORDS = [
     b"\r\n", b"\n", b"\0", b"--", b";", b'"', b"=", b"\xff", b"--" + forms.BOUNDARY.encode(),
     b"\r\n--" + forms.BOUNDARY.encode() + b"\r\n", b"name=", b'filename="', b"\r\n\r\n",
-    b"a" * 9000, forms.part("key", "other"), forms.part("file", "two"), forms.end(), b"Content-Disposition: ",
+    b"a" * 9000, forms.part("key", "other"), forms.part("file", "two"), forms.end(),
+    b"Content-Disposition: ",
 ]  # fmt: skip
 
 
