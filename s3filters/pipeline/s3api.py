@@ -253,6 +253,7 @@ def _content_length(environ: Environ) -> int | None:
 
 def _prove(call: Call, row: Row, body: Body, environ: Environ) -> None:
     if row.proof == FOREIGN:
+        call.params["Location"] = address.url_of(environ)
         call.params["ObjectChecksum"] = proofs.of_object(environ)
         return
     algorithm, digest = proofs.expect(body, environ)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from s3filters.s3.errors import S3Error
 from s3filters.s3.memo import memo
@@ -74,6 +74,13 @@ def bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
         if name.endswith(domain):
             return name[: -len(domain)] or None
     return None
+
+
+def url_of(environ: Mapping[str, Any]) -> str:
+    """Return the absolute URL that a request went to, without its query: as its client has it."""
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{host}{quote(path.encode('latin-1'))}"
 
 
 def query(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from s3filters.backends.fs import slowly
 from s3filters.store import Store, locks, uploads
-from tests.functional.asking import body_of, document, fields, refusal
+from tests.functional.asking import Asker, body_of, document, fields, refusal
 from tests.functional.parts import (
     FULL,
     LEAST,
@@ -40,6 +40,27 @@ def test_parts_become_one_object_in_the_order_of_their_numbers(s3, box):
     assert (answer["Bucket"], answer["Key"]) == ("box", "key")
     assert body_of(s3, "key") == FULL + OTHER + b"end"
     assert (box / "key").read_bytes() == FULL + OTHER + b"end"
+
+
+def test_the_location_of_an_object_is_the_url_that_its_client_knows_it_by(s3, box):
+    upload = Uploader(s3, "a b/ä+%")
+    upload.put(1, b"x")
+    assert upload.complete()["Location"] == "http://s3.test/box/a%20b/%C3%A4%2B%25"
+
+
+def test_the_location_of_an_object_in_a_bucket_of_a_host_is_at_that_host(make_app):
+    hosted = Asker(make_app(storage_domain="s3.test"), "box.s3.test")
+    assert hosted("PUT", "/").status == 200
+    body = hosted("POST", "/key?uploads").body
+    upload_id = body.partition(b"<UploadId>")[2].partition(b"</UploadId>")[0].decode()
+    part = hosted("PUT", f"/key?uploadId={upload_id}&partNumber=1", b"x")
+    listed = f"<Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part>"
+    answer = hosted(
+        "POST",
+        f"/key?uploadId={upload_id}",
+        f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode(),
+    )
+    assert b"<Location>http://box.s3.test/key</Location>" in answer.body
 
 
 def test_an_upload_of_one_small_part_is_an_object(s3, box):

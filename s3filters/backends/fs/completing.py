@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from urllib.parse import quote
 
 from s3filters.backends.fs import cold, slowly
 from s3filters.backends.fs.parts import Part, no_version, write_check
@@ -102,7 +101,7 @@ def _describe(
 def _completed(call: Call, record: Record) -> bytes:
     checksums = record.checksums
     document = {
-        "Location": f"/{call.bucket}/{quote(call.key, errors='surrogatepass')}",
+        "Location": call.params["Location"],
         "Bucket": call.bucket,
         "Key": call.key,
         "ETag": f'"{record.etag}"',
