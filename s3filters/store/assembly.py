@@ -144,6 +144,8 @@ def _fill(target: int, places: Iterable[Place], open_part: OpenPart) -> int:
     copied, first = 0, b""
     for place in places:
         with _opened(place.part.name, open_part) as fd:
+            if os.fstat(fd).st_ino != place.part.inode:  # by another node, where locks do not reach
+                raise errors.InternalError(f"Part {place.part.name.decode()} was replaced.")
             count = _place(target, place, fd)
         if count and not copied:
             first = place.part.name

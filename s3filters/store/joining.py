@@ -31,7 +31,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3filters.store import assembly, errors, locks, parts, place, placed, uploads
+from s3filters.store import assembly, claims, errors, locks, parts, place, placed, uploads
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parts import PartRecord
 from s3filters.store.place import Check, Draft
@@ -70,17 +70,19 @@ def complete(
     folder = uploads.open_directory(tree, *name)
     try:
         with locks.hold_upload(tree.root, path, alone=False):
-            uploads.expect_in_progress(tree, folder, path)
-            upload = uploads.read(folder, *name)
-            found = parts.read_all(folder, numbers)
-            attributes = describe(upload, found)
-            record = made_by(tree, *name)
-            if record is not None and record.etag == attributes.etag:
-                place.sync(tree, *name[:2])
-            else:
-                joining = _Joining(tree, upload, folder, [part for part in found if part])
-                record = joining.publish(attributes, only_if_absent, check)
-            _end(tree, path)
+            with claims.hold(tree, folder) as claim:
+                uploads.expect_in_progress(tree, folder, path)
+                upload = uploads.read(folder, *name)
+                found = parts.read_all(folder, numbers)
+                attributes = describe(upload, found)
+                record = made_by(tree, *name)
+                if record is not None and record.etag == attributes.etag:
+                    place.sync(tree, *name[:2])
+                else:
+                    listed = [part for part in found if part]
+                    joining = _Joining(tree, upload, folder, listed, claim)
+                    record = joining.publish(attributes, only_if_absent, check)
+                _end(tree, path)
             return record
     except OSError as error:
         raise errors.from_os(error, f"{name[0]}/{name[1]}") from error
@@ -111,8 +113,16 @@ def made_by(tree: Tree, bucket: str, key: str, upload_id: str) -> Record | None:
 class _Joining:
     """One completion: the parts, and where each begins in the object."""
 
-    def __init__(self, tree: Tree, upload: Upload, folder: int, found: list[PartRecord]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        upload: Upload,
+        folder: int,
+        found: list[PartRecord],
+        claim: claims.hold,
+    ) -> None:
         self._tree = tree
+        self._claim = claim
         self._upload = upload
         self._folder = folder
         self._parts = found
@@ -226,6 +236,7 @@ class _Joining:
 
     def _open(self, name: str) -> int:
         """Open a file of the upload. Raise NoSuchUpload when it is gone."""
+        self._claim.refresh()
         try:
             return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError as error:

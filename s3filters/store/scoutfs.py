@@ -124,6 +124,11 @@ def detect(fd: int) -> Capabilities:
     return Capabilities(version, privileged, tuple(missing))
 
 
+def node(fd: int) -> str:
+    """Return the number of this mount, which no other node's has; by any open file. OSError."""
+    return f"{_call(fd, STATFS_MORE)[1]:016x}"
+
+
 def state(fd: int, format_version: int = 2) -> State:
     """Return where a file's data are, by one call; reads none of them.
 

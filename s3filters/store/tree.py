@@ -109,6 +109,11 @@ class Tree:
         return self.capabilities.scoutfs
 
     @cached_property
+    def node(self) -> str:
+        """What tells this node from the others that share a ScoutFS; empty elsewhere."""
+        return scoutfs.node(self.root.fd) if self.capabilities.scoutfs else ""
+
+    @cached_property
     def commits_all(self) -> bool:
         """Whether a sync of anything makes durable all that was done before it: on ScoutFS.
 

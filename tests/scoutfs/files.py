@@ -7,7 +7,7 @@ import itertools
 import os
 import struct
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.scoutfs import names, protocol, waiting
@@ -182,15 +182,17 @@ class Files:
 
     def open_directory(self, request: Request) -> bytes:
         inode = self._inodes[request.node]
-        entries = names.entries_of(inode)
-        own: list[Entry] = [(b".", 4, protocol.ROOT), (b"..", 4, protocol.ROOT)]
         fd = os.open(inode.path, os.O_RDONLY)
-        return self._keep(OpenFile(fd, inode, False, tuple(own + entries)))
+        return self._keep(OpenFile(fd, inode, False, _listed(inode)))
 
     def read_directory(self, request: Request) -> bytes:
         handle, at, size = protocol.READ_OR_WRITE.unpack_from(request.body)
+        opened = self._open[handle]
+        if not at:  # the beginning, perhaps again: rewinddir(3) shows what is there now
+            opened = replace(opened, entries=_listed(opened.inode))
+            self._open[handle] = opened
         answer = bytearray()
-        for name, kind, number in self._open[handle].entries[at:]:
+        for name, kind, number in opened.entries[at:]:
             at += 1
             entry = protocol.DIRENT.pack(number, at, len(name), kind) + name
             entry += bytes(-len(entry) % 8)
@@ -198,6 +200,11 @@ class Files:
                 break
             answer += entry
         return bytes(answer)
+
+
+def _listed(inode: Inode) -> tuple[Entry, ...]:
+    own: list[Entry] = [(b".", 4, protocol.ROOT), (b"..", 4, protocol.ROOT)]
+    return tuple(own + names.entries_of(inode))
 
 
 def _beneath(flags: int) -> int:

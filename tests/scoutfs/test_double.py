@@ -214,3 +214,12 @@ def test_the_control_interface_is_nowhere_but_in_the_root(double, folder):
     assert os.listxattr(double) == []
     with pytest.raises(OSError, match="No data"):
         os.getxattr(folder, "user.double.counts")
+
+
+def test_an_open_directory_that_is_read_again_shows_what_came_since(where):
+    with mounted(where):
+        fd = os.open(where, os.O_RDONLY)
+        assert os.listdir(fd) == []
+        (where / "new").touch()
+        assert os.listdir(fd) == ["new"]
+        os.close(fd)

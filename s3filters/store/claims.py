@@ -1,0 +1,82 @@
+"""Who completes an upload, among the nodes of one ScoutFS.
+
+Locks stay on their node there, and two nodes that moved the blocks of one upload at a time would
+take them from each other, and from an object that was acknowledged. What all nodes see at once is
+names. So who completes, and holds the upload's lock on its own node, first makes ``claim.<node>``
+in the upload's directory and then looks for others: of two that are at it at once each has made its
+name before it looks, so one at least sees the other, takes its name away and is told to come again.
+
+A name that is older than ``STALE_S`` is of a node that died; whoever completes makes its own new
+again from time to time. After a death the same node goes on at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from types import TracebackType
+
+from s3filters.store.errors import Busy
+from s3filters.store.tree import Tree
+
+PREFIX = "claim."
+STALE_S = 600.0
+REFRESH_S = 60.0
+
+
+class hold:
+    """Be the one who completes an upload, for a ``with`` block; everywhere but on ScoutFS a no-op.
+
+    :param folder: descriptor of the upload's directory, whose lock is held
+
+    Entering raises Busy when another node is at it, OSError.
+    """
+
+    __slots__ = ("_folder", "_name", "_refreshed")
+
+    def __init__(self, tree: Tree, folder: int) -> None:
+        self._folder = folder
+        self._name = PREFIX + tree.node if tree.node else ""
+        self._refreshed = float("-inf")
+
+    def __enter__(self) -> hold:
+        if self._name:
+            with contextlib.suppress(FileExistsError):  # of a death here: the lock is ours
+                os.symlink("node", self._name, dir_fd=self._folder)
+            self.refresh()
+            try:
+                self._expect_nobody_else()
+            except BaseException:
+                self._let_go()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._name:
+            self._let_go()
+
+    def refresh(self) -> None:
+        """Say that we are at it still; call it often while work is long. Raise OSError."""
+        now = time.monotonic()
+        if self._name and now - self._refreshed > REFRESH_S:
+            os.utime(self._name, dir_fd=self._folder, follow_symlinks=False)
+            self._refreshed = now
+
+    def _expect_nobody_else(self) -> None:
+        for name in os.listdir(self._folder):
+            if name.startswith(PREFIX) and name != self._name:
+                with contextlib.suppress(FileNotFoundError):
+                    found = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+                    if time.time() - found.st_mtime < STALE_S:
+                        raise Busy
+                    os.unlink(name, dir_fd=self._folder)
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError):  # it goes with the upload, or is ours the next time
+            os.unlink(self._name, dir_fd=self._folder)
