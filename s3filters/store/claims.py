@@ -17,7 +17,7 @@ import os
 import time
 from types import TracebackType
 
-from s3filters.store.errors import Busy
+from s3filters.store.errors import Busy, NoSuchUpload
 from s3filters.store.tree import Tree
 
 PREFIX = "claim."
@@ -30,7 +30,7 @@ class hold:
 
     :param folder: descriptor of the upload's directory, whose lock is held
 
-    Entering raises Busy when another node is at it, OSError.
+    Entering raises Busy when another node is at it, NoSuchUpload when it ended it, OSError.
     """
 
     __slots__ = ("_folder", "_name", "_refreshed")
@@ -41,15 +41,18 @@ class hold:
         self._refreshed = float("-inf")
 
     def __enter__(self) -> hold:
-        if self._name:
+        if not self._name:
+            return self
+        try:
             with contextlib.suppress(FileExistsError):  # of a death here: the lock is ours
                 os.symlink("node", self._name, dir_fd=self._folder)
             self.refresh()
-            try:
-                self._expect_nobody_else()
-            except BaseException:
-                self._let_go()
-                raise
+            self._expect_nobody_else()
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, FileNotFoundError):
+                raise NoSuchUpload from error
+            raise
         return self
 
     def __exit__(
@@ -62,7 +65,10 @@ class hold:
             self._let_go()
 
     def refresh(self) -> None:
-        """Say that we are at it still; call it often while work is long. Raise OSError."""
+        """Say that we are at it still; call it often while work is long.
+
+        Raise FileNotFoundError when another node ended the upload, OSError.
+        """
         now = time.monotonic()
         if self._name and now - self._refreshed > REFRESH_S:
             os.utime(self._name, dir_fd=self._folder, follow_symlinks=False)

@@ -236,8 +236,8 @@ class _Joining:
 
     def _open(self, name: str) -> int:
         """Open a file of the upload. Raise NoSuchUpload when it is gone."""
-        self._claim.refresh()
         try:
+            self._claim.refresh()
             return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError as error:
             raise errors.NoSuchUpload(UploadId=self._upload.id) from error
