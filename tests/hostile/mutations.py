@@ -15,13 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from tests import forms
 from tests.hostile.words import (
     BUCKET,
     DOCUMENTS,
     EVIL,
+    FIELDS,
     HEADERS,
     METHODS,
     QUERIES,
+    RULES,
     USUAL_METHODS,
     VALUES,
 )
@@ -152,6 +155,46 @@ def mutate(dice: Random, data: bytes, times: int) -> bytes:
             case _:
                 out[at:at] = dice.choice((b"\0", b"\r\n", b"\n", b" ", b"\xff", b"\t", b":", b";"))
     return bytes(out)
+
+
+def posted(dice: Random, signer: Signer) -> tuple[str, bytes]:
+    """A browser's form with odd fields, signed for them, its bytes broken here and there."""
+    odd = {dice.choice((*HEADERS, *FIELDS)): dice.choice(VALUES) for _ in range(dice.randrange(4))}
+    said = {"key": dice.choice(("form", "form", "in/${filename}", dice.choice(EVIL))), **odd}
+    sign = dice.choice(
+        (forms.signed_v4, forms.signed_v4, forms.signed_v2, lambda fields, **_: fields)
+    )
+    whole = sign({name: _clean(value) for name, value in said.items()}, bucket=BUCKET)
+    data = dice.randbytes(dice.choice((0, 5, 100_000)))
+    body = forms.form(whole, data, _clean(dice.choice(EVIL)).replace('"', ""))
+    body = mutate(dice, body, dice.choice((0, 0, 1, 3)))
+    kind = mostly(dice, forms.TYPE, VALUES, 0.05)
+    lines = {"Host": signer.host, "Content-Type": as_text(kind), "Content-Length": str(len(body))}
+    return "POST", _as_bytes("POST", f"/{BUCKET}", lines, body)
+
+
+def _clean(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()
+
+
+def origins(dice: Random, signer: Signer) -> tuple[str, bytes]:
+    """A preflight, rules for one, or a request of a page, each with an odd word in it."""
+    target = dice.choice(("/", f"/{BUCKET}", f"/{BUCKET}/file", path(dice)))
+    sent = {
+        "Origin": mostly(dice, "https://app.example", VALUES),
+        "Access-Control-Request-Method": mostly(dice, dice.choice(METHODS), VALUES),
+        "Access-Control-Request-Headers": mostly(dice, "content-type, x-amz-date", VALUES),
+    }
+    for name in tuple(sent):
+        if dice.random() < 0.2:
+            del sent[name]
+    kind = dice.randrange(3)
+    if kind == 0:
+        body = mutate(dice, RULES, dice.choice((0, 0, 1, 2)))
+        sent["Content-MD5"] = md5_of(body)
+        return "PUT", _latin(signer, "PUT", f"/{BUCKET}?cors", sent, body)
+    method = "OPTIONS" if kind == 1 else dice.choice(("GET", "HEAD", "DELETE"))
+    return method, _latin(signer, method, target, sent, b"")
 
 
 def chunked_signed(dice: Random, signer: Signer) -> tuple[str, bytes]:
@@ -300,6 +343,8 @@ FAMILIES: dict[str, Callable[[Random, Signer], tuple[str, bytes]]] = {
     "headers": headers,
     "methods": methods,
     "documents": documents,
+    "forms": posted,
+    "origins": origins,
     "chunks signed": chunked_signed,
     "chunks with trailer": chunked_trailer,
     "chunks of HTTP": chunked_http,

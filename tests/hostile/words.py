@@ -60,3 +60,17 @@ DOCUMENTS = (
     b"\xef\xbb\xbf<Delete></Delete>",
     b"",
 )
+
+# Fields of a browser's form beside those that are headers
+FIELDS = (
+    "acl", "tagging", "success_action_redirect", "success_action_status", "redirect", "policy",
+    "x-amz-signature", "x-amz-credential", "x-amz-date", "x-amz-meta-a", "x-amz-meta-ü", "bucket",
+    "x-ignore-a", "file", "key", "x-amz-checksum-crc32", "x-amz-request-route",
+)  # fmt: skip
+
+RULES = (
+    b"<CORSConfiguration><CORSRule><AllowedOrigin>https://*.example</AllowedOrigin>"
+    b"<AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>"
+    b"<AllowedHeader>*</AllowedHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>"
+    b"</CORSConfiguration>"
+)
