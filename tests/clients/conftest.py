@@ -15,6 +15,9 @@ import pytest
 from tests.clients.adapters import BY_NAME, Absent, Client
 from tests.daemon import Daemon, running
 
+# A second key, to whom something can be granted
+BOB = {"S3_ACCESS_KEY": "bob", "S3_SECRET_KEY": "bobs/secret+000000000000000000000000"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -39,7 +42,7 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         def get(scheme: str) -> Daemon:
             if scheme not in started:
                 root = tmp_path_factory.mktemp(f"{scheme}-root")
-                daemon = running(root, tls=scheme == "https", workers=2)
+                daemon = running(root, tls=scheme == "https", workers=2, environ=BOB)
                 started[scheme] = stack.enter_context(daemon)
             return started[scheme]
 
