@@ -106,7 +106,10 @@ class Asking:
 
     def of_object(self, key: str, wanted: Sequence[str]) -> OnObject:
         """Decide as far as the bucket's facts go; return the check for the rest."""
-        later = [action for action in wanted if self._is_open(action, key)]
+        later: tuple[str, ...] = ()
+        for action in wanted:
+            if self._is_open(action, key):
+                later += (action,)
         return OnObject(self, key, wanted, later)
 
     def _is_open(self, action: str, key: str) -> bool:
