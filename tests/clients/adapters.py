@@ -293,8 +293,6 @@ AWS = {
     "sync": ("s3", "sync", "--no-progress", "--delete", "{path}", "s3://{bucket}/{key}"),
     "fetch": ("s3", "sync", "--no-progress", "s3://{bucket}/{key}", "{path}"),
 }
-# Version 2 asks for the tags of what it copies in parts, which no backend answers yet.
-AWS_2 = {**AWS, "copy": (*AWS["copy"], "--copy-props", "metadata-directive")}
 AWS_CONFIG = "[default]\ns3 =\n  addressing_style = path\n"
 
 
@@ -403,7 +401,7 @@ CLIENTS: tuple[Program | Library, ...] = (
     Library("boto3-1.26", "boto3-1.26/bin/python", "with_boto3.py", "boto3-1.26/.made-of"),
     Library("boto3-crt", "boto3-crt/bin/python", "with_crt.py", "boto3-crt/.made-of"),
     _aws("aws-1", "awscli/bin/aws", AWS),
-    _aws("aws-2", "/usr/bin/aws", AWS_2),
+    _aws("aws-2", "/usr/bin/aws", AWS),
     S5CMD,
     S3CMD,
     RCLONE,
