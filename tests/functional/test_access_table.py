@@ -4,6 +4,8 @@ Every request here is one that is refused after it was let in, or that changes n
 may and whoever may not find the same bucket.
 """
 
+import base64
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -22,6 +24,8 @@ from tests.functional.people import EVERYONE, SIGNED, People, block, configure, 
 
 NO = {"If-Match": '"0123456789abcdef0123456789abcdef"'}
 THEN = {"x-amz-if-match-initiated-time": "Mon, 01 Jan 2024 00:00:00 GMT"}
+MD5 = {"Content-MD5": base64.b64encode(hashlib.md5(b"<no/>").digest()).decode()}
+TAGGING = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 # action -> method, query, body and headers: of a request that needs it and nothing else
 ON_BUCKET = {
     "s3:ListBucket": ("GET", "list-type=2", b"", {}),
@@ -30,6 +34,7 @@ ON_BUCKET = {
     "s3:DeleteBucket": ("DELETE", "", b"", {}),
     "s3:GetBucketAcl": ("GET", "acl", b"", {}),
     "s3:PutBucketAcl": ("PUT", "acl", b"<no/>", {}),
+    "s3:PutBucketTagging": ("PUT", "tagging", b"<no/>", MD5),
     "s3:PutBucketPolicy": ("PUT", "policy", b"no", {}),
     "s3:GetBucketCORS": ("GET", "cors", b"", {}),
 }
@@ -38,9 +43,14 @@ ON_OBJECT = {
     "s3:GetObjectVersion": ("HEAD", "versionId=null", b"", {}),
     "s3:PutObject": ("PUT", "", b"1", {"If-None-Match": "*"}),
     "s3:DeleteObject": ("DELETE", "", b"", NO),
+    "s3:GetObjectAcl": ("GET", "acl", b"", {}),
+    "s3:PutObjectAcl": ("PUT", "acl", b"{acl}", {}),
+    "s3:PutObjectTagging": ("PUT", "tagging", TAGGING, {}),
     "s3:AbortMultipartUpload": ("DELETE", "uploadId={0}", b"", THEN),
 }
 GRANTEES = {"everyone": EVERYONE, "signed": SIGNED}
+GROUPS = {"everyone": "global/AllUsers", "signed": "global/AuthenticatedUsers"}
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +93,24 @@ def acl_of(owner, found):
     return json.dumps({"Owner": owner, "Grantees": grants}).encode()
 
 
+def document_of(owner, found):
+    """The ACL that an object has, to be put again."""
+    grants = []
+    for who, what in found:
+        kind, grantee = "CanonicalUser", f"<ID>{who}</ID>"
+        if who in GROUPS:
+            kind = "Group"
+            grantee = f"<URI>http://acs.amazonaws.com/groups/{GROUPS[who]}</URI>"
+        grants.append(
+            f'<Grant><Grantee {XSI} xsi:type="{kind}">{grantee}</Grantee>'
+            f"<Permission>{what}</Permission></Grant>"
+        )
+    return (
+        f"<AccessControlPolicy><Owner><ID>{owner}</ID></Owner>"
+        f"<AccessControlList>{''.join(grants)}</AccessControlList></AccessControlPolicy>"
+    ).encode()
+
+
 @given(oracle.WORLDS, st.sampled_from(["key", "some/key"]))
 def test_everybody_may_through_the_pipeline_what_aws_lets_him(place, world, key):
     make(place, world)
@@ -90,10 +118,11 @@ def test_everybody_may_through_the_pipeline_what_aws_lets_him(place, world, key)
     for action, (method, query, body, headers) in {**ON_BUCKET, **ON_OBJECT}.items():
         path = key if action in ON_OBJECT else ""
         target = f"/box/{path}" if path else "/box"
+        sent = document_of(*world[3]) if body == b"{acl}" else body
         if query:
             target += "?" + query.format(place.uploads[key])
         for name in oracle.PEOPLE:
-            answer = place.people(name or None, method, target, body, headers, environ=scheme)
+            answer = place.people(name or None, method, target, sent, headers, environ=scheme)
             refused = answer.status == 403 or answer.code == "MethodNotAllowed"
             may = oracle.allows(name, action, path, world)
             assert refused is not may, (name, action, answer.status, answer.body)
