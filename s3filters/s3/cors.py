@@ -34,10 +34,21 @@ _is_seconds = re.compile(r"[0-9]{1,9}").fullmatch
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110, section 5.6.2
 
 
-def _pattern(words: Iterable[str], flags: int = 0) -> re.Pattern[str]:
-    """Return what matches any of the words, in which ``*`` stands for any text."""
-    parts = ("(?s:.*)".join(map(re.escape, word.split("*"))) for word in words)
-    return re.compile("|".join(f"(?:{part})" for part in parts) or "(?!)", flags)
+class _Words:
+    """Words, in each of which one ``*`` may stand for any text."""
+
+    __slots__ = ("_open", "_whole")
+
+    def __init__(self, words: Iterable[str]) -> None:
+        parts = [word.partition("*") for word in words]
+        self._whole = frozenset(word for word, star, _ in parts if not star)
+        self._open = tuple((begin, end) for begin, star, end in parts if star)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._whole or any(
+            len(text) >= len(begin) + len(end) and text.startswith(begin) and text.endswith(end)
+            for begin, end in self._open
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +61,13 @@ class Rule:
     exposed: tuple[str, ...] = ()
     max_age: int | None = None
     id: str = ""
-    _origin: re.Pattern[str] = field(init=False, repr=False, compare=False)
-    _header: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _origins: _Words = field(init=False, repr=False, compare=False)
+    _headers: _Words = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile once what requests are compared with."""
-        object.__setattr__(self, "_origin", _pattern(self.origins))
-        object.__setattr__(self, "_header", _pattern(self.headers, re.IGNORECASE))
+        """Take apart once what requests are compared with."""
+        object.__setattr__(self, "_origins", _Words(self.origins))
+        object.__setattr__(self, "_headers", _Words(map(str.lower, self.headers)))
 
     @property
     def everywhere(self) -> bool:
@@ -67,8 +78,8 @@ class Rule:
         """True when a page of the origin may use the method with these headers of its own."""
         return (
             method in self.methods
-            and self._origin.fullmatch(origin) is not None
-            and all(self._header.fullmatch(name) for name in headers)
+            and origin in self._origins
+            and all(name.lower() in self._headers for name in headers)
         )
 
 

@@ -119,7 +119,9 @@ def parse(data: bytes, root: str) -> Element:
         parser.feed(data)
         element: Element = parser.close()
     except (ParseError, defusedxml.common.DefusedXmlException, ValueError, LookupError) as error:
-        # The parser's frame keeps the error that keeps the frame, and with it the whole document.
+        # The parser's frame keeps the error that keeps the frame, and with it the whole document;
+        # and a parser that was not closed knows its handlers, which know it.
+        vars(parser).clear()
         raise S3Error("MalformedXML") from error.with_traceback(None)
     if element.tag != root:
         raise S3Error("MalformedXML")

@@ -129,6 +129,9 @@ def test_a_hundred_rules_are_taken():
         ("https://*.example", "https://x.example\n", False),
         ("https://a.example", "https://aXexample", False),
         ("http://localhost:*", "http://localhost:8080", True),
+        ("https://a*a", "https://a", False),
+        ("https://a*a", "https://aa", True),
+        ("https://.example", "https://x.example", False),
     ],
 )
 def test_an_origin_fits_whole_and_a_wildcard_is_any_text(pattern, origin, fits):

@@ -1,4 +1,7 @@
+import gc
+
 import pytest
+from defusedxml.ElementTree import DefusedXMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,3 +103,21 @@ def test_an_element_that_is_not_expected_is_malformed():
 def test_text_comes_back_as_it_went(text):
     root = xml.parse(xml.render("A", {"B": text}), "A")
     assert xml.text_of(root, "B") == text
+
+
+@pytest.mark.parametrize(
+    "data", [b"<a>", b"<a></b>", b"\0", b"<b/>", b"<!DOCTYPE a><a/>", b"<a>" * 20, b"<a/>"]
+)
+def test_no_parser_waits_for_the_collector(data):
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            try:
+                xml.parse(data, "a")
+            except S3Error as error:
+                error.bare()
+        left = [one for one in gc.get_objects() if type(one) is DefusedXMLParser]
+    finally:
+        gc.enable()
+    assert left == []
