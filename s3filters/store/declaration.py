@@ -17,7 +17,7 @@ _ALGORITHMS = (
     "XXHASH128",
 )  # fmt: skip
 _TYPES = ("FULL_OBJECT", "COMPOSITE", "")
-_is_base64 = re.compile(r"[0-9A-Za-z+/=]{1,128}").fullmatch
+is_base64 = re.compile(r"[0-9A-Za-z+/=]{1,128}").fullmatch
 
 
 def encode(algorithm: str, kind: str, value: str | None = None) -> bytes:
@@ -39,5 +39,5 @@ def decode(raw: bytes | None) -> tuple[str, str, str]:
     return (
         algorithm,
         kind if kind in _TYPES else "",
-        value if isinstance(value, str) and _is_base64(value) else "",
+        value if isinstance(value, str) and is_base64(value) else "",
     )

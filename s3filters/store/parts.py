@@ -21,6 +21,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +38,13 @@ PART = "user.s3filters.part"
 CRC64NVME = "user.part-crc64nvme"
 MOST = 10_000  # parts of an upload (AWS, "Amazon S3 multipart upload limits")
 MODE = 0o644
+
+# What PART says: an ETag that may stand in a document, and a data file of the upload, no other.
+_is_part = re.compile(
+    rb"([!#-~]{1,256}) ([0-9]{1,16}) ([0-9]{1,19}) ([0-9A-Z]{1,16}|-) ([0-9A-Za-z+/=]{1,128}|-)"
+    rb" (data\.[12]|-) ([0-9]{1,16})"
+).fullmatch
+_is_etag = re.compile(rb'"?([!#-~]{1,256})"?').fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,9 @@ def read(directory: int, number: int) -> PartRecord | None:
     target = f"/proc/self/fd/{directory}/{number}"
     try:
         try:
-            return _ours(number, os.getxattr(target, PART, follow_symlinks=False))
+            found = _ours(number, os.getxattr(target, PART, follow_symlinks=False))
+            if found is not None:
+                return found
         except OSError as error:
             if error.errno != errno.ENODATA:
                 raise
@@ -88,23 +99,29 @@ def read(directory: int, number: int) -> PartRecord | None:
         return None
 
 
-def _ours(number: int, raw: bytes) -> PartRecord:
-    etag, size, mtime_ns, algorithm, checksum, data, offset = raw.decode().split(" ")
+def _ours(number: int, raw: bytes) -> PartRecord | None:
+    """Return what our attribute says, None when it makes no sense."""
+    match = _is_part(raw)
+    if match is None:
+        return None
+    etag, size, mtime_ns, algorithm, checksum, data, offset = match.groups()
     return PartRecord(
         number,
         int(size),
         int(mtime_ns),
-        etag,
-        algorithm.strip("-"),
-        checksum.strip("-"),
-        data.strip("-"),
+        etag.decode(),
+        algorithm.decode().strip("-"),
+        checksum.decode().strip("-"),
+        data.decode().strip("-"),
         int(offset),
     )
 
 
-def _foreign(directory: int, number: int, target: str) -> PartRecord:
-    """Read what Versity's gateway wrote."""
+def _foreign(directory: int, number: int, target: str) -> PartRecord | None:
+    """Read what Versity's gateway wrote; what has no ETag was never acknowledged by anybody."""
     found = os.stat(str(number), dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode):
+        return None
     raw = {}
     for name in ("user.etag", "user.checksums", CRC64NVME):
         with contextlib.suppress(OSError):  # absent
@@ -112,8 +129,12 @@ def _foreign(directory: int, number: int, target: str) -> PartRecord:
     algorithm, _, value = declaration.decode(raw.get("user.checksums"))
     if not value and CRC64NVME in raw:
         algorithm, value = "CRC64NVME", raw[CRC64NVME].decode("ascii", "replace")
-    etag = raw.get("user.etag", b"").decode("ascii", "replace").strip('"')
-    return PartRecord(number, found.st_size, found.st_mtime_ns, etag, algorithm, value)
+        if not declaration.is_base64(value):
+            algorithm = value = ""
+    etag = _is_etag(raw.get("user.etag", b""))
+    if etag is None:
+        return None
+    return PartRecord(number, found.st_size, found.st_mtime_ns, etag[1].decode(), algorithm, value)
 
 
 def page(

@@ -64,6 +64,7 @@ _SLACK = 96  # bytes: the seal, and what is lost where attributes lie in two pla
 _LIGHT = 800  # bytes that fit on every file system that can be served (ext4 with blocks of 1 KiB)
 
 is_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_is_time = re.compile(rb"[0-9]{1,19}").fullmatch
 _is_folder = re.compile(r"[0-9a-f]{64}").fullmatch
 _ATTEMPTS = 64
 
@@ -168,8 +169,7 @@ def _begin(tree: Tree, folder: bytes, upload: Upload) -> None:
             with contextlib.suppress(OSError):
                 os.rmdir(new, dir_fd=fd)
             raise
-        if tree.durability == "full":
-            os.fsync(fd)
+        tree.sync(fd)
         tree.step("upload created")
 
 
@@ -299,25 +299,31 @@ def _upload(
     raw: Mapping[str, bytes], mtime_ns: int, bucket: str, key: str, upload_id: str
 ) -> Upload:
     algorithm, kind, _ = declaration.decode(raw.get(CHECKSUMS))
-    initiated = raw.get(INITIATED, b"")
+    initiated, initiator = raw.get(INITIATED, b""), _printable(raw.get(INITIATOR, b""))
     return Upload(
         bucket=bucket,
         key=key,
         id=upload_id,
-        initiated_ns=int(initiated) if initiated.isdigit() else mtime_ns,
-        initiator=raw.get(INITIATOR, b"").decode("utf-8", "replace"),
+        initiated_ns=int(initiated) if _is_time(initiated) else mtime_ns,
+        initiator=initiator,
         headers={
             name: raw["user." + name].decode("utf-8", "replace")
             for name in metadata.STANDARD_HEADERS
             if "user." + name in raw
         },
         user=_texts(raw.get("user.metadata")),
-        storage_class=raw.get(metadata.STORAGE_CLASS, b"STANDARD").decode("ascii", "replace"),
+        storage_class=_printable(raw.get(metadata.STORAGE_CLASS, b"")) or "STANDARD",
         tags=_texts(raw.get("user.X-Amz-Tagging")) or None,
         algorithm=algorithm,
         checksum_type=kind,
         acl=raw.get(metadata.ACL, b""),
     )
+
+
+def _printable(raw: bytes) -> str:
+    """Return text that may stand in a document; what others wrote that may not is none."""
+    text = raw.decode("utf-8", "replace")
+    return text if text.isprintable() else ""
 
 
 def _texts(value: bytes | None) -> dict[str, str]:

@@ -140,6 +140,51 @@ def test_a_part_of_versitys_gateway_is_read(box):
     assert (part.algorithm, part.checksum) == ("CRC64NVME", "M3eFcAZSQlc=")
 
 
+MD5 = "0" * 32
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"garbage",
+        b"\xff\xfe",
+        f"{MD5} -5 1 - - - 0".encode(),
+        f"{MD5} {10**30} 1 - - - 0".encode(),
+        f"{MD5} 5 {10**30} - - - 0".encode(),
+        f"{MD5} 5 1 - - ../../../secret 0".encode(),
+        f"{MD5} 5 1 - - data.3 0".encode(),
+        b"a\x01b 5 1 - - - 0",
+        b"a b 5 1 - - - 0",
+    ],
+)
+def test_what_others_wrote_into_our_attribute_of_a_part_counts_for_nothing(box, value):
+    upload = begin(box)
+    put(box, upload, 1, b"hello")
+    file = folder(box, upload) / "1"
+    os.setxattr(file, parts.PART, value)
+    os.setxattr(file, "user.etag", b'"abc"')
+    ((part,), _) = listed(box, upload)
+    assert (part.etag, part.size, part.data, part.offset) == ("abc", 5, "", 0)
+    put(box, upload, 1, b"again")
+    assert listed(box, upload)[0][0].etag == md5(b"again")
+
+
+def test_what_is_no_file_with_an_etag_is_no_part(box, no_open_files):
+    upload = begin(box)
+    here = folder(box, upload)
+    (here / "1").symlink_to(box.root)
+    (here / "2").mkdir()
+    os.mkfifo(here / "3")
+    (here / "4").write_bytes(b"nobody acknowledged this")
+    (here / "5").write_bytes(b"x")
+    os.setxattr(here / "5", "user.etag", b'"\n"')
+    assert listed(box, upload) == ([], False)
+    for number in (1, 3, 4, 5):
+        put(box, upload, number, b"data")
+    assert numbers(box, upload) == [1, 3, 4, 5]
+
+
 def test_a_part_file_can_be_read_by_versitys_gateway(make_box):
     box = make_box(placement="files")
     upload = begin(box)

@@ -110,6 +110,16 @@ def test_directories_that_are_not_what_they_say_are_not_listed(box):
     assert list(box.store.uploads(BUCKET)) == []
 
 
+def test_what_others_wrote_that_no_document_can_hold_is_not_shown(box):
+    upload = begin(box, initiator="me", storage_class="STANDARD_IA")
+    for name in (uploads.INITIATOR, uploads.INITIATED, "user.s3filters.storage-class"):
+        os.setxattr(folder(box, upload), name, b"\x01" * 40)
+    (found,) = box.store.uploads(BUCKET)
+    assert (found.initiator, found.storage_class) == ("", "STANDARD")
+    assert abs(found.initiated_ns - time.time_ns()) < 60e9
+    assert get(box, upload) == found
+
+
 def test_an_aborted_upload_leaves_nothing(box, no_open_files):
     upload = begin(box)
     put(box, upload, 1, b"hello")
