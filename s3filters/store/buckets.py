@@ -309,6 +309,7 @@ def _clear(tree: Tree, fd: int, bucket: str) -> dict[str, bytes]:
         return {}
     try:
         sweep.sweep_hidden(hidden, BUSY_S)
+        sweep.remove_nodes(hidden)
         sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
         _remove_multipart(hidden, bucket)
         locks.remove(hidden)

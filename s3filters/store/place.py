@@ -246,7 +246,8 @@ class Draft:
     def _hide(self) -> int:
         """Return a descriptor of ``.sgwtmp``, made at its first use."""
         if self._hidden < 0:
-            self._hidden = hidden.open_in(self._tree.root, self.bucket.encode())
+            bucket = self.bucket.encode()
+            self._hidden = hidden.open_own(self._tree.root, bucket, self._tree.node)
         return self._hidden
 
     def _unhide(self) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from s3filters.store import joining, locks, paths, place, removing, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import Busy, StoreError
+from s3filters.store.hidden import PREFIX
 from s3filters.store.tree import Tree
 
 # Ours, and Versity's: sha256 of the key, then random digits.
@@ -72,8 +73,15 @@ def _sweep_new_buckets(root: int, age_s: float) -> int:
 
 
 def sweep_hidden(hidden: int, age_s: float) -> int:
-    """Remove stale files on their way from an open ``.sgwtmp``; return how many."""
+    """Remove stale files on their way from an open ``.sgwtmp``; return how many.
+
+    Folders of nodes go with what was in them: one that is in use is made again.
+    """
     count = 0
+    for name in os.listdir(hidden):
+        if name.startswith(PREFIX):
+            with contextlib.suppress(OSError):  # in use, or gone
+                count += _sweep_node(hidden, name, age_s)
     for name in _old_names(hidden, age_s):
         if _ON_ITS_WAY.match(name):
             with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
@@ -81,6 +89,25 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
                     os.unlink(name, dir_fd=hidden)
                     count += 1
     return count
+
+
+def _sweep_node(hidden: int, name: str, age_s: float) -> int:
+    fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=hidden)
+    try:
+        count = sweep_hidden(fd, age_s)
+        if time.time() - os.fstat(fd).st_mtime >= age_s:
+            os.rmdir(name, dir_fd=hidden)
+    finally:
+        os.close(fd)
+    return count
+
+
+def remove_nodes(hidden: int) -> None:
+    """Remove the folders of nodes from an open ``.sgwtmp`` in which there is nothing."""
+    for name in os.listdir(hidden):
+        if name.startswith(PREFIX):
+            with contextlib.suppress(OSError):  # the bucket's deletion says what is in the way
+                os.rmdir(name, dir_fd=hidden)
 
 
 def sweep_uploads(hidden: int, age_s: float, ended_age_s: float | None = None) -> int:

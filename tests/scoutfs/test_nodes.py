@@ -191,3 +191,56 @@ def test_of_many_that_create_a_name_on_two_nodes_one_wins(nodes: list[Box]) -> N
         won = list(pool.map(create, range(8)))
     assert sum(won) == 1
     assert nodes[0].get("key") == b"%d" % won.index(True)
+
+
+# Temporary folders -------------------------------------------------------------------------------
+
+
+def test_each_node_has_a_folder_of_its_own_for_what_is_on_its_way(nodes: list[Box]) -> None:
+    seen = set()
+
+    def look() -> None:
+        hidden = nodes[0].path / ".sgwtmp"
+        seen.update(str(path.parent.name) for path in hidden.rglob("put.*"))
+
+    nodes[0].put("key", b"old")
+    for box in nodes:
+        at(box, "hidden", look)
+        box.put("key", b"new")
+    assert seen == {f"node.{number:016x}" for number in range(2)}
+    assert nodes[0].get("key") == b"new"
+
+
+def test_what_a_node_left_there_is_swept_by_any(nodes: list[Box]) -> None:
+    nodes[0].put("key", b"old")
+    nodes[0].put("key", b"new")
+    folder = nodes[0].path / ".sgwtmp" / f"node.{0:016x}"
+    (folder / "put.0123456789abcdef").write_bytes(b"left")
+    nodes[1].store.sweep(3600)
+    assert (folder / "put.0123456789abcdef").exists()
+    nodes[1].store.sweep(0)
+    assert not folder.exists()
+    nodes[0].put("key", b"newer")
+    assert nodes[1].get("key") == b"newer"
+
+
+def test_a_bucket_with_folders_of_nodes_can_be_deleted(nodes: list[Box]) -> None:
+    for box in nodes:
+        box.put("key")
+        box.put("key")
+    nodes[0].delete("key")
+    nodes[1].store.delete_bucket(BUCKET)
+    assert not nodes[0].path.exists()
+
+
+def test_a_bucket_in_which_a_node_replaces_an_object_is_not_empty(nodes: list[Box]) -> None:
+    nodes[0].put("key")
+
+    def meanwhile() -> None:
+        nodes[1].delete("key")
+        with pytest.raises(errors.BucketNotEmpty):
+            nodes[1].store.delete_bucket(BUCKET)
+
+    at(nodes[0], "hidden", meanwhile)
+    nodes[0].put("key", b"new")
+    assert nodes[1].get("key") == b"new"
