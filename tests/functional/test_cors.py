@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from tests import forms
 from tests.functional.asking import LARGE, Asker, fields, refusal
 
 ORIGIN = "https://app.example"
@@ -277,6 +278,14 @@ def test_an_answer_to_an_origin_that_a_rule_fits_can_be_read(s3, ask, box):
     assert (got.status, got.body, allowed(got)) == (200, b"hello", told)
     listed = ask("GET", "/box", b"", {"Origin": ORIGIN})
     assert (listed.status, allowed(listed)) == (200, told)
+
+
+def test_the_answer_to_a_form_can_be_read_and_its_refusal_too(s3, ask, box):
+    share(s3, RULE | {"AllowedMethods": ["POST"]})
+    headers = {"Content-Type": forms.TYPE, "Origin": ORIGIN}
+    for said, status in ((forms.signed_v4({"key": "key"}), 204), ({"key": "key"}, 403)):
+        answer = ask("POST", "/box", forms.form(said), headers, sign=False)
+        assert (answer.status, allowed(answer)) == (status, FOR_ORIGIN | {"allow-methods": "POST"})
 
 
 def test_an_answer_to_no_origin_says_nothing_of_rules(s3, ask, box):

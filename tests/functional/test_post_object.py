@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as running
 from hypothesis import strategies as st
 
+from s3filters.pipeline.s3api import S3api
 from tests import forms, wire
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
@@ -503,6 +504,18 @@ def test_the_acl_of_a_form_is_the_objects(people, owned):
     assert people(None, "GET", "/box/other").status == 403
     wrong = signed_by("owner", {"key": "third", "acl": "public"})
     assert told(sent(people, wrong)) == (400, "InvalidArgument")
+
+
+def test_a_pipeline_that_knows_no_signatures_takes_forms_of_everyone(people, owned):
+    answer = people("owner", "PUT", "/box?acl", b"", {"x-amz-acl": "public-read-write"})
+    assert answer.status == 200
+    people.app = people.app.app
+    while not isinstance(people.app, S3api):
+        people.app = people.app.app
+    assert sent(people, {"key": "key", "Content-Type": "text/plain"}, LARGE).status == 204
+    assert (owned / "key").read_bytes() == LARGE
+    assert told(sent(people, {"acl": "private"})) == (400, "InvalidArgument")
+    assert told(sent(people, signed_by("eve", {"key": "other"}))) == (204, "")
 
 
 # --- memory ------------------------------------------------------------------------------------
