@@ -122,6 +122,37 @@ def test_what_is_deleted_is_decided_by_the_tags_under_the_lock(
     assert (box / "key").read_bytes() == b"hello"
 
 
+CHANGES = ["s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging"]
+TAGGING = b"<Tagging><TagSet><Tag><Key>new</Key><Value>1</Value></Tag></TagSet></Tagging>"
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("PUT", TAGGING), ("DELETE", b"")])
+def test_tags_are_read_and_changed_by_the_tags_that_there_are_then(
+    people, box, meanwhile, method, body
+):
+    allow = {"Principal": only("bob"), "Action": CHANGES, "Condition": OPEN}
+    configure(box, policy=policy(allow))
+    assert people("bob", "GET", "/box/key?tagging").status == 200
+    meanwhile(lambda: shut(box))
+    answer = people("bob", method, "/box/key?tagging", body)
+    assert told(answer) == DENIED
+    assert os.getxattr(box / "key", TAGS) == b'{"open":"no"}'
+
+
+@pytest.mark.parametrize(("method", "headers"), [("GET", {}), ("PUT", {"x-amz-acl": "private"})])
+def test_an_acl_is_read_and_changed_by_the_acl_that_there_is_then(
+    people, box, meanwhile, method, headers
+):
+    configure(box, ownership=WRITER)
+    full = {"x-amz-grant-full-control": 'id="bob"'}
+    people("owner", "PUT", "/box/key", b"hello", full)
+    assert people("bob", "GET", "/box/key?acl").status == 200
+    acl_now = {"x-amz-grant-read": 'id="eve"'}
+    meanwhile(lambda: people("owner", "PUT", "/box/key", b"hello", acl_now))
+    assert told(people("bob", method, "/box/key?acl", headers=headers)) == DENIED
+    assert people("eve", "GET", "/box/key").status == 200
+
+
 def test_a_deletion_that_waits_for_its_key_decides_when_it_has_it(people, box, root):
     configure(box, policy=policy(KEEP, FREE))
     answers = []
