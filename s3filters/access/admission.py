@@ -13,6 +13,7 @@ from typing import Any
 
 from s3filters.access import actions, facts, grants, ownership
 from s3filters.access.asking import Asking
+from s3filters.access.context import TagsNotRead
 from s3filters.access.decision import ObjectFacts
 from s3filters.access.ownership import ENFORCED
 from s3filters.s3 import table
@@ -84,12 +85,14 @@ def _to_new(asking: Asking) -> None:
 
 def _demand_of_new(asking: Asking, action: str) -> None:
     """Demand, as its owner, what is done to a new object beside writing it."""
-    call, rules, requester = asking.call, asking.facts.policy, asking.requester
+    call, requester = asking.call, asking.requester
     key = call.key
     new = ObjectFacts("" if requester is None else requester.id)
-    if rules is None or not rules.asks_object_tags(action):
+    try:
         asking.demand(action, key, new)
         return
+    except TagsNotRead:  # of what it replaces
+        pass
 
     def check(record: Any) -> None:
         tags = {} if record is None else asking.tags_of(record)

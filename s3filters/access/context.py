@@ -98,6 +98,8 @@ def _header(name: str) -> Read:
 
 def _query(word: str) -> Read:
     def read(request: Context) -> Values | None:
+        if request.call is not None and request.call.key:  # lists nothing, whatever it says
+            return None
         text = request.environ.get("QUERY_STRING")
         value = address.query(text).get(word) if text else None
         return None if value is None else (value,)
@@ -185,8 +187,13 @@ def _signature_age(request: Context) -> Values | None:
     """Milliseconds since the request was signed; a V2 URL does not tell when that was."""
     if request.requester is None:
         return None
-    signed = _words(request).get("X-Amz-Date") or request.environ.get("HTTP_X_AMZ_DATE")
-    signed = signed or request.environ.get("HTTP_DATE") or ""
+    words, environ = _words(request), request.environ
+    if "X-Amz-Signature" in words:  # elsewhere nobody has signed the word
+        signed = words.get("X-Amz-Date", "")
+    else:
+        signed = environ.get("HTTP_X_AMZ_DATE", "")
+        if "HTTP_AUTHORIZATION" in environ:  # nor this header
+            signed = signed or environ.get("HTTP_DATE", "")
     match = _AMZ_DATE.fullmatch(signed)
     if match is not None:
         year, month, day, hour, minute, second = map(int, match.groups())

@@ -15,9 +15,17 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.multipart import OPERATIONS as MULTIPART
 from s3filters.s3.reply import Reply
-from s3filters.store.errors import AlreadyExists, InternalError, StoreError
+from s3filters.store.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InternalError,
+    NoSuchKey,
+    StoreError,
+)
 
 log = logging.getLogger("s3filters.backends")
+
+_TELLING = (AccessDenied, NoSuchKey)  # a link that leads out, or nowhere
 
 
 class Backend(Protocol):
@@ -52,7 +60,18 @@ def answer(backend: Any, call: Call) -> Reply:
     except StoreError as error:
         if isinstance(error, InternalError):
             log.error("%s failed", call.operation, exc_info=error)
-        raise translate(error) from error
+        raise refused(call, error) from error
+
+
+def refused(call: Call, error: StoreError) -> S3Error:
+    """Return the S3 error of a store error in a call.
+
+    Raise what whoever may not know is told instead, where the error says what is at the key.
+    """
+    if call.key and isinstance(error, _TELLING):
+        for check in call.checks:
+            check(None)
+    return translate(error)
 
 
 def _missing(call: Call, message: str) -> S3Error:

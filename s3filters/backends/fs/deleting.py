@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3filters.backends.base import translate
+from s3filters.backends.base import refused
 from s3filters.backends.fs.parts import Part, only_null_version, write_check
 from s3filters.s3 import documents, rules, xml
 from s3filters.s3.call import Call
@@ -69,9 +69,10 @@ class Deleting(Part):
                 one.checks.extend(call.permit(target.key, target.version_id))
             if target.etag is not None:
                 one.conditions = Conditions(if_match=target.etag)
-            self.store.delete(call.bucket, target.key, write_check(one))
-        except StoreError as error:
-            return translate(error)
+            try:
+                self.store.delete(call.bucket, target.key, write_check(one))
+            except StoreError as error:
+                raise refused(one, error) from error
         except S3Error as error:
             return error
         return None

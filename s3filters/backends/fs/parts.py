@@ -11,7 +11,7 @@ from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import DEFAULT_TYPE
 from s3filters.store import Store, changing
-from s3filters.store.errors import Busy, NoSuchKey
+from s3filters.store.errors import AccessDenied, Busy, NoSuchKey
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
 
@@ -93,6 +93,9 @@ class Part:
             self.store.bucket(source.bucket)
             ask(call.source_checks, None)
             raise S3Error("NoSuchKey", Key=source.key) from None
+        except AccessDenied:  # of a link that leads out, which not everybody may know of
+            ask(call.source_checks, None)
+            raise
 
 
 def only_null_version(call: Call) -> None:
