@@ -237,6 +237,9 @@ class PartDraft:
                 count = os.pwrite(self._fd, view, self.size)
                 self.size += count
                 view = view[count:]
+        except errors.SlowDown:
+            self._expect_in_progress()
+            raise
         except OSError as error:
             raise self._failed(error) from error
 
@@ -251,8 +254,15 @@ class PartDraft:
             else:
                 placed.copy(source, offset, self._fd, self.size, count)
             self.size += count
+        except errors.SlowDown:
+            self._expect_in_progress()
+            raise
         except OSError as error:
             raise self._failed(error) from error
+
+    def _expect_in_progress(self) -> None:
+        """Raise NoSuchUpload when it was completed: nobody has to send the part once more."""
+        uploads.expect_in_progress(self._tree, self._folder, self._path)
 
     def commit(self, etag: str, algorithm: str, checksum: str) -> PartRecord:
         """Make what was written the part, and return its record. The draft is used up.
@@ -263,7 +273,7 @@ class PartDraft:
             if self._part is None:
                 self._part = self._describe(etag, algorithm, checksum)
             with locks.hold_upload(self._tree.root, self._path):
-                uploads.expect_in_progress(self._tree, self._folder, self._path)
+                self._expect_in_progress()
                 if self._slot is not None:
                     self._slot.expect_open()
                 created = self._publish()

@@ -310,10 +310,26 @@ def test_a_part_on_its_way_does_not_touch_the_object(direct):
     put(direct, upload, 1, b"aaaa")
     late = draft(direct, upload, 2, b"b", size=4)
     complete(direct, upload, [1])
+    with pytest.raises(errors.NoSuchUpload):
+        late.write(b"bbb")
+    with pytest.raises(errors.NoSuchUpload):
+        late.commit("0" * 32, "", "")
+    assert direct.get(KEY) == b"aaaa"
+
+
+def test_a_part_on_its_way_while_another_completes_is_to_be_sent_again(direct, monkeypatch):
+    upload = begin(direct)
+    put(direct, upload, 1, b"aaaa")
+    late = draft(direct, upload, 2, b"b", size=4)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "the upload stays")
+
+    monkeypatch.setattr(uploads, "end", fail)
+    complete(direct, upload, [1])
     with pytest.raises(errors.SlowDown):
         late.write(b"bbb")
-    with pytest.raises((errors.NoSuchUpload, errors.SlowDown)):
-        late.commit("0" * 32, "", "")
+    late.discard()
     assert direct.get(KEY) == b"aaaa"
 
 
