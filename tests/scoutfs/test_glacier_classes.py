@@ -42,7 +42,7 @@ def site(make: Callable[..., Cold], tape: Path) -> Callable[..., Cold]:
     def start(**options: str) -> Cold:
         run = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site"
         given = {f"{verb}_command": f"{run} {verb} {tape}" for verb in ("archive", "stage")}
-        return make(**{"driver": "command", **given, **options})
+        return make(**{"driver": "command", "command_retries": "0", **given, **options})
 
     return start
 
@@ -162,7 +162,7 @@ def test_as_with_aws_it_can_be_cold_at_once(
 def test_a_request_that_waits_for_a_program_is_in_progress(
     site: Callable[..., Cold], tape: Path
 ) -> None:
-    cold = site()
+    cold = site(command_retries="1")
     cold.put("key", StorageClass="GLACIER")
     until(lambda: offline(cold.box / "key"))
     (tape / "broken").touch()
@@ -176,7 +176,7 @@ def test_a_request_that_waits_for_a_program_is_in_progress(
 def test_what_a_program_cannot_do_is_no_longer_in_progress(
     site: Callable[..., Cold], tape: Path
 ) -> None:
-    cold = site(command_retries="0")
+    cold = site()
     cold.put("key", StorageClass="GLACIER")
     until(lambda: offline(cold.box / "key"))
     (tape / "broken").touch()

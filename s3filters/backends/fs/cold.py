@@ -181,7 +181,7 @@ def listed(call: Call) -> Callable[[Record], str]:
     """Return what makes the last elements of an entry of a listing: its class and restore."""
     tiering: Tiering | None = call.tiering
     if tiering is None:
-        return lambda record: _class_element(warm(record.storage_class))
+        return lambda record: _warm_element(record.storage_class)
     asked = (call.params.get("OptionalObjectAttributes") or "").split(",")
     with_status = "RestoreStatus" in (name.strip() for name in asked)
     now_s = time.time()
@@ -194,6 +194,11 @@ def listed(call: Call) -> Callable[[Record], str]:
         return said
 
     return elements
+
+
+@lru_cache(maxsize=64)
+def _warm_element(recorded: str) -> str:
+    return _class_element(warm(recorded))
 
 
 @lru_cache(maxsize=64)

@@ -41,15 +41,24 @@ class Restoring(Part):
         only_null_version(call)
         self.expect_owner(call)
         try:
-            status: int = self.offload.run(
-                self.store.ask_restore, call.bucket, call.key, lambda *at: self._restore(call, *at)
-            )
+            status: int = self.offload.run(self._asked, call)
         except NoSuchKey:
             ask(call.checks, None)
             raise
         except CannotAsk as error:
             raise S3Error("NotImplemented", str(error)) from error
         return Reply(status)
+
+    def _asked(self, call: Call) -> int:
+        """The whole request, as one blocking verb; writes nothing where nothing is to change."""
+        store, tiering = self.store, call.tiering
+        if not tiering.as_aws:
+            record = store.head(call.bucket, call.key)
+            shown = cold.look(tiering, record, time.time())
+            if shown.readable and shown.restore is None:
+                ask(call.checks, record)
+                return 200
+        return store.ask_restore(call.bucket, call.key, lambda *at: self._restore(call, *at))
 
     def _restore(self, call: Call, fd: int, record: Record) -> int:
         """Decide about one object, which stays what it is meanwhile; return the status."""
