@@ -54,6 +54,12 @@ class Options:
         "Show an object that was put as GLACIER or DEEP_ARCHIVE as archived at once, as AWS does, "
         "and not when its data are on tape.",
     )
+    online_ranges: bool = options.option(
+        False,
+        options.boolean,
+        "Serve a range, or a part, of an object of which other bytes are on tape, if its own are "
+        "here.",
+    )
     driver: str = options.option(
         "scoutam",
         options.text,
@@ -124,7 +130,10 @@ class Glacier(Filter):
         end = _end(app)
         driver = driver_of(settings, None if end is None else end.stage_failed)
         self._tiering = Tiering(
-            driver, as_aws=settings.restore_header == "aws", at_once=settings.cold_at_once
+            driver,
+            as_aws=settings.restore_header == "aws",
+            at_once=settings.cold_at_once,
+            ranges=settings.online_ranges,
         )
         self._archives = driver is not None and driver.archives
         if end is None or not end.has_tiers():

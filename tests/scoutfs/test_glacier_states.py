@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from s3filters.store import extents
 from s3filters.store.scoutfs import NO_ARCHIVE, STAGE_FAILED, STAGING
 from tests.functional.asking import body_of, document, fields, refusal
 from tests.scoutfs import calls
@@ -86,6 +87,23 @@ def test_what_is_not_all_here_is_refused_and_not_read(cold: Cold, blocks: str, f
     assert (said["Code"], said["StorageClass"]) == ("InvalidObjectState", "GLACIER")
     assert cold.ask("GET", "/box/key", headers={"Range": "bytes=0-0"}).status == 403
     assert refusal(cold.s3.get_object, Bucket="box", Key="key", PartNumber=1)[0] == 403
+
+
+def test_a_range_that_is_here_is_served_if_that_is_wanted(
+    make: Callable[..., Cold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FUSE has no FIEMAP, so the double's place is taken by what the test released."""
+    monkeypatch.setattr(extents, "are_here", lambda fd, offset, count: offset >= BLOCK)
+    cold = make(online_ranges="true")
+    cold.put("part")
+    release_first(cold, "part")
+    assert body_of(cold.s3, "part", Range=f"bytes={BLOCK}-") == DATA[BLOCK:]
+    for refused in (f"bytes={BLOCK - 1}-", "bytes=0-0", f"bytes=-{len(DATA)}"):
+        assert cold.ask("GET", "/box/part", headers={"Range": refused}).status == 403
+    assert cold.ask("GET", "/box/part").status == 403
+    cold.offline("tape")  # of which nothing is here, so nobody need ask
+    assert cold.ask("GET", "/box/tape", headers={"Range": f"bytes={BLOCK}-"}).status == 403
+    assert make().ask("GET", "/box/part", headers={"Range": f"bytes={BLOCK}-"}).status == 403
 
 
 def test_a_client_that_has_the_object_is_told_so_without_the_tape(cold: Cold) -> None:

@@ -26,9 +26,10 @@ from s3filters.s3 import xml
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import COLD_CLASSES
-from s3filters.store import restores, tier
+from s3filters.store import extents, restores, tier
 from s3filters.store.errors import StoreError
 from s3filters.store.metadata import Record
+from s3filters.store.objects import Opened
 from s3filters.store.restores import Restore
 from s3filters.store.tier import Tier
 from s3filters.tiers.base import CannotAsk, Driver, File
@@ -43,12 +44,14 @@ class Tiering:
     """How S3's archive semantics are played, see the options of ``[filter:glacier]``.
 
     ``as_aws``: the header is AWS's, else as Versity's gateway has it. ``at_once``: an object that
-    was put with a cold class is one before its data are on tape.
+    was put with a cold class is one before its data are on tape. ``ranges``: bytes that are here
+    are served, though others of the object are not.
     """
 
     driver: Driver | None = None
     as_aws: bool = False
     at_once: bool = False
+    ranges: bool = False
 
 
 class Shown(NamedTuple):
@@ -129,13 +132,21 @@ def settled(restore: Restore) -> Restore:
     return replace(restore, end_s=words.end_of(time.time(), restore.days), failed=False)
 
 
-def check_read(call: Call, record: Record) -> None:
-    """Raise InvalidObjectState when the bytes of an object cannot be read without waiting."""
-    if call.tiering is None:
+def check_read(part: Part, call: Call, opened: Opened, asked: tuple[int, int]) -> None:
+    """Raise InvalidObjectState when bytes of an object cannot be read without waiting.
+
+    :param asked: offset and count of those that are wanted
+    """
+    tiering: Tiering = call.tiering
+    record = opened.record
+    shown = look(tiering, record, time.time())
+    if shown.readable:
         return
-    shown = look(call.tiering, record, time.time())
-    if not shown.readable:
-        raise S3Error("InvalidObjectState", StorageClass=shown.storage_class)
+    if tiering.ranges and record.state is not None and record.state.online_blocks:
+        at_once = tiering.at_once and record.storage_class in COLD_CLASSES
+        if not at_once and part.offload.run(extents.are_here, opened.fd, *asked):
+            return
+    raise S3Error("InvalidObjectState", StorageClass=shown.storage_class)
 
 
 def check_source(call: Call, record: Record) -> None:

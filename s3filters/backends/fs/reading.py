@@ -89,7 +89,7 @@ class Reading(Part):
             headers = answer_headers(call, record, whole=count == record.size)
             headers += extra
             if call.tiering is not None:
-                cold.check_read(call, record)
+                cold.check_read(self, call, opened, (offset, count))
                 cold.tell(self, call, record, headers)
             if count > SMALL:
                 headers.append(("Content-Length", str(count)))
