@@ -77,7 +77,7 @@ def test_a_real_file_on_disk_is_here(tmp_path):
     fd = os.open(path, os.O_RDONLY)
     os.fsync(fd)
     try:
-        fcntl.ioctl(fd, 0xC020660B, bytearray(32))
+        fcntl.ioctl(fd, 0xC020660B, bytearray(struct.pack("=QQ16x", 0, BLOCK)))
     except OSError:
         pytest.skip("the file system of the temporary folder has no FIEMAP")
     else:
