@@ -25,6 +25,8 @@ PUBLISHED = (
 )
 # What botocore leaves as it is in a path, and what it encodes.
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+# Parameters that stand for headers can hold only what headers can.
+WORDS = PATHS.filter(lambda word: word and not word.lower().startswith("x-amz-"))
 
 
 def check(environ, now=None, **changes):
@@ -62,7 +64,7 @@ def test_a_presigned_example_is_good_until_its_end_and_no_longer():
 
 
 @pytest.mark.parametrize("kind", ["v4", "v4 query"])
-@given(key=PATHS, words=st.dictionaries(PATHS.filter(bool), PATHS, max_size=4), data=st.data())
+@given(key=PATHS, words=st.dictionaries(WORDS, PATHS, max_size=4), data=st.data())
 def test_whatever_botocore_signs_is_verified(kind, key, words, data):
     from botocore.utils import percent_encode, percent_encode_sequence  # noqa: PLC0415
 
