@@ -144,3 +144,38 @@ def test_a_stranger_is_not_told_what_is_a_symbolic_link(people, box, ownership):
 
 def crc32(data):
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+# --- a 200 for what was not done -------------------------------------------------------------
+
+
+def test_a_directory_of_nobody_is_not_made_a_bucket_of_whoever_asks(people, root):
+    (root / "foreign").mkdir()
+    assert told(people("maker", "PUT", "/foreign")) == (409, "BucketAlreadyExists")
+    assert people("boss", "PUT", "/foreign").status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "outcome"),
+    [
+        ({}, (200, "")),
+        ({"x-amz-acl": "private"}, (200, "")),
+        ({"x-amz-object-ownership": ENFORCED}, (200, "")),
+        ({"x-amz-object-ownership": WRITER}, (409, "BucketAlreadyOwnedByYou")),
+        (
+            {"x-amz-acl": "public-read", "x-amz-object-ownership": WRITER},
+            (409, "BucketAlreadyOwnedByYou"),
+        ),
+    ],
+)
+def test_ones_own_bucket_made_again_does_not_pretend_to_have_other_grants(
+    people, box, headers, outcome
+):
+    assert told(people("owner", "PUT", "/box", headers=headers)) == outcome
+    assert people(None, "GET", "/box").status == 403
+
+
+def test_a_public_bucket_is_not_said_to_be_private_because_it_is_made_again(people, box):
+    configure(box, owner="owner", acl=[words.grant("READ", words.EVERYONE)], ownership=WRITER)
+    answer = people("owner", "PUT", "/box", headers={"x-amz-acl": "private"})
+    assert told(answer) == (409, "BucketAlreadyOwnedByYou")
