@@ -360,11 +360,11 @@ def _folded(element: Any) -> dict[str, Any]:
 
 
 def _stored(element: dict[str, Any]) -> Grant | None:
-    kind, access = element.get("type") or USER, element.get("access")
+    kind, access = element.get("type", ""), element.get("access")
     permission = element.get("permission")
     if not isinstance(access, str) or not access or permission not in PERMISSIONS:
         return None
-    if kind == USER:
+    if kind in (USER, "", None):
         return Grant(USER, access, permission)
     group = _OF_STORED.get(access) if kind == GROUP else None
     return None if group is None else Grant(GROUP, group, permission)

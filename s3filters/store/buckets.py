@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import stat
 import time
@@ -41,6 +40,7 @@ from s3filters.store.known import is_proof
 from s3filters.store.tree import Tree
 
 CREATED = "user.s3filters.created"  # ns since the epoch; a directory's mtime moves with its files
+_DIGITS = 20  # of such a number; Python refuses to read thousands of them
 BUSY_S = 60.0  # a file on its way is taken for somebody's for this long when its bucket is deleted
 _ATTEMPTS = 8
 _MOST_KNOWN = 10_000
@@ -141,16 +141,14 @@ class Buckets:
 def _record(fd: int, name: str) -> BucketRecord:
     raw, found = settings.read(fd)
     created = raw.get(CREATED, b"")
-    created_ns = int(created) if created.isdigit() else os.fstat(fd).st_mtime_ns
+    sound = created.isdigit() and len(created) <= _DIGITS
+    created_ns = int(created) if sound else os.fstat(fd).st_mtime_ns
     versioning = promises.STATES.get(raw.get(promises.VERSIONING, b""), "")
     return BucketRecord(name, created_ns, _owner(found.get("acl", b"")), versioning, found)
 
 
 def _owner(acl: bytes) -> str:
-    try:
-        owner = json.loads(acl).get("Owner", "") if acl else ""
-    except (ValueError, AttributeError):
-        return ""
+    owner = (gojson.decode(acl) or {}).get("Owner") if acl else ""
     return owner if isinstance(owner, str) else ""
 
 

@@ -12,7 +12,10 @@ def encode(value: Mapping[str, Any]) -> bytes:
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # halves of surrogate pairs, which Go's decoder replaces as well
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def decode(value: bytes) -> dict[str, Any] | None:

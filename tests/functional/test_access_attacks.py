@@ -179,3 +179,40 @@ def test_a_public_bucket_is_not_said_to_be_private_because_it_is_made_again(peop
     configure(box, owner="owner", acl=[words.grant("READ", words.EVERYONE)], ownership=WRITER)
     answer = people("owner", "PUT", "/box", headers={"x-amz-acl": "private"})
     assert told(answer) == (409, "BucketAlreadyOwnedByYou")
+
+
+# --- what other programs may have written ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("user.acl", b"[" * 3000),
+        ("user.s3filters.created", b"9" * 3000),
+        ("user.policy", b'{"Statement":' + b"[" * 3000),
+        ("user.X-Amz-Tagging", b'{"a":' * 700),
+    ],
+)
+def test_an_attribute_that_makes_no_sense_breaks_neither_bucket_nor_list(
+    people, box, attribute, value
+):
+    os.setxattr(box, attribute, value)
+    names = [one.text for one in document(people("boss", "GET", "/")).iter("Name")]
+    assert names == ["box"]
+    for target in ("/box", "/box?acl", "/box?tagging", "/box/key"):
+        assert people("boss", "GET", target).status in (200, 404)
+        assert people("eve", "GET", target).status == 403
+
+
+def test_half_a_character_in_a_tag_of_another_program_can_be_copied(people, box):
+    os.setxattr(box / "key", "user.X-Amz-Tagging", b'{"a":"\\ud800"}')
+    headers = {"x-amz-copy-source": "/box/key"}
+    assert told(people("owner", "PUT", "/box/new", headers=headers, length=0)) == (200, "")
+    tags = document(people("owner", "GET", "/box/new?tagging"))
+    assert [one.text for one in tags.iter("Value")] == ["\ufffd"]
+
+
+def test_a_grant_of_no_known_kind_is_no_grant(people, box):
+    odd = {"Permission": "FULL_CONTROL", "Access": "eve", "Type": {}}
+    configure(box, owner="owner", acl=[odd], ownership=WRITER)
+    assert told(people("eve", "GET", "/box")) == DENIED
