@@ -22,7 +22,7 @@ from s3filters.s3.call import KNOWS, Check
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
-_SETTING_ACLS = frozenset({"PutBucketAcl", "PutObjectAcl"})
+_NAMING = frozenset({"PutBucketAcl", "PutBucketPolicy", "PutObjectAcl"})  # accounts, in the body
 # Operations of which nothing is left in the call for somebody who may do everything
 ONLY_ASKING = frozenset(name for name, row in table.OPERATIONS.items() if not row.writes)
 
@@ -61,7 +61,7 @@ def _to_what_is_there(asking: Asking) -> None:
         check = asking.of_object(call.key, wanted)
         if check.needed or wanted[0] not in actions.OF_BUCKET_OWNER:
             call.checks.append(check)
-    if call.operation in _SETTING_ACLS:
+    if call.operation in _NAMING:
         call.grants = partial(grants.of_headers, asking.environ)
         call.knows = asking.environ.get(KNOWS)
 
@@ -135,10 +135,14 @@ def _to_upload(asking: Asking) -> None:
 
 
 def _to_deletions(asking: Asking) -> None:
-    """DeleteObjects: without a policy all keys are alike, else each is asked for."""
+    """DeleteObjects: without a policy all keys are alike, else each is asked for.
+
+    But a grant to write does not let anybody delete versions, the one that there is among them.
+    """
     if asking.facts.policy is None:
         asking.demand(actions.of_deletion(None))
-        return
+        if asking.denial(actions.of_deletion("null")) is None:
+            return
 
     def permit(key: str, version_id: str | None) -> Sequence[Check]:
         check = asking.of_object(key, (actions.of_deletion(version_id),))

@@ -52,12 +52,15 @@ class Requester:
         ids = frozenset(word for word in (self.id, *self.access_keys) if word)
         arn = f"{_IAM}{account}:user/{name}"
         roots = {f"{_IAM}{word}:root" for word in (account, self.id)}
-        more = {EVERYONE, account, arn, f"{_IAM}:user/{self.id}", _canonical(self.id)}
+        more = {EVERYONE, arn, f"{_IAM}:user/{self.id}", _canonical(self.id)}
+        bare = {
+            word for word in (*ids, account) if ":" not in word
+        }  # else it is a form's of others
         object.__setattr__(self, "account", account)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "arn", arn)
-        object.__setattr__(self, "names", ids | roots | more)
+        object.__setattr__(self, "names", frozenset(bare | roots | more))
 
 
 _known: dict[str, tuple[Identity, Requester]] = {}  # by access key

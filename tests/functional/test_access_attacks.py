@@ -216,3 +216,19 @@ def test_a_grant_of_no_known_kind_is_no_grant(people, box):
     odd = {"Permission": "FULL_CONTROL", "Access": "eve", "Type": {}}
     configure(box, owner="owner", acl=[odd], ownership=WRITER)
     assert told(people("eve", "GET", "/box")) == DENIED
+
+
+# --- DeleteObjects -----------------------------------------------------------------------------
+
+
+def test_a_grant_to_write_deletes_no_version_by_either_operation(people, box):
+    configure(box, owner="owner", acl=[words.grant("WRITE", "eve")], ownership=WRITER)
+    assert told(people("eve", "DELETE", "/box/key?versionId=null")) == DENIED
+    entries = ("<Key>key</Key><VersionId>null</VersionId>", "<Key>other</Key>")
+    for who, deleted in (("eve", ["other"]), ("owner", ["key", "other"])):
+        body = "".join(f"<Object>{entry}</Object>" for entry in entries)
+        body = f"<Delete>{body}</Delete>".encode()
+        proof = {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-crc32": crc32(body)}
+        found = document(people(who, "POST", "/box?delete", body, proof))
+        assert [one.findtext("Key") for one in found.iter("Deleted")] == deleted
+    assert not (box / "key").exists()

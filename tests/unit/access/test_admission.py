@@ -184,7 +184,11 @@ def test_that_an_upload_has_ended_is_told_to_whoever_may_write():
 
 
 def test_many_keys_are_decided_together_without_a_policy_and_apart_with_one():
-    assert admit("DeleteObjects", acl=OPEN).permit is None
+    assert admit("DeleteObjects", OWNER, ownership=ENFORCED).permit is None
+    call = admit("DeleteObjects", acl=OPEN)
+    assert not call.permit("a1", None)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        call.permit("a1", "null")
     assert refused("DeleteObjects") == "AccessDenied"
     rules = compiled({"Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::pail/a*"})
     call = admit("DeleteObjects", policy=rules)

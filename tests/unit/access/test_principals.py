@@ -94,3 +94,11 @@ def test_a_name_of_a_policy_leads_back_to_the_account(word):
     for element in ({"AWS": word}, {"CanonicalUser": word}, {"AWS": f"arn:aws:iam::{word}:root"}):
         assert {principals.bare(name) for name in principals.parse(element)} == {word}
     assert principals.bare("arn:aws:iam:::user/alice-id") == "alice-id"
+
+
+@pytest.mark.parametrize("id_", ["canonical:bob", "arn:aws:iam::bob:root"])
+@pytest.mark.parametrize(
+    "element", [{"CanonicalUser": "bob"}, {"AWS": "arn:aws:iam::bob:root"}, {"AWS": "bob"}]
+)
+def test_an_id_that_looks_like_a_name_of_somebody_else_is_not_taken_for_it(element, id_):
+    assert principals.parse(element).isdisjoint(principals.Requester(id_, (id_,)).names)
