@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -128,6 +128,15 @@ class Policy:
         """Return the accounts, ids and keys that it names, to be looked up."""
         named = {name for statement in self.statements for name in statement.principals}
         return frozenset(principals.bare(name) for name in named - {principals.EVERYONE})
+
+    def check_named(self, knows: Callable[[str], bool] | None, owner: str) -> None:
+        """Raise MalformedPolicy when it names somebody whom nobody knows.
+
+        :param knows: True for the ids of accounts and for access keys; None where nobody can say
+        :param owner: of the bucket, who may be named though his account may be gone
+        """
+        if knows is not None and not all(map(knows, self.named() - {owner})):
+            raise refused("Invalid principal in policy")
 
 
 def _asks_object_tags(statement: Statement) -> bool:

@@ -70,8 +70,8 @@ class Call:
     that the request may be answered. ``facts`` say who may do what in the bucket, and ``owners``
     whose buckets a list shows, all where it is None. ``acl`` is stored with a new object and
     ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an owner, and the
-    owner of the bucket if it is for an object; ``knows`` says whether an id there is anybody's,
-    None where nobody can say. ``tags`` are those of a body, once they are read.
+    owner of the bucket if it is for an object; ``knows`` says whether an id there, or in a policy,
+    is anybody's, None where nobody can say. ``tags`` are those of a body, once they are read.
     """
 
     operation: str

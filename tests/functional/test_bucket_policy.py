@@ -18,12 +18,17 @@ from tests.functional.people import People, block, configure, only, policy
 
 READ = policy({"Principal": only("bob"), "Action": "s3:GetObject"})
 PUBLIC = policy({"Action": "s3:GetObject"})
-ARN = "arn:aws:s3:::"
+ARN, IAM = "arn:aws:s3:::", "arn:aws:iam::"
+
+
+@pytest.fixture(autouse=True)
+def accounts(settings):
+    """Whom policies name must be there."""
+    words.write(Path(settings["credentials"]))
 
 
 @pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
+def people(make_app):
     return People(make_app())
 
 
@@ -227,3 +232,47 @@ def test_a_proof_of_the_body_that_does_not_hold_changes_nothing(ask, box):
     header = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
     assert told(ask("PUT", "/box?policy", READ.encode(), header)) == (400, "BadDigest")
     assert "user.policy" not in os.listxattr(box)
+
+
+KNOWN = [
+    "*",
+    "bob",
+    "AKBOB",
+    f"{IAM}bob:root",
+    f"{IAM}bob:user/Bob",
+    f"{IAM}AKBOB:root",
+    f"{IAM}:user/bob",
+]
+
+
+@pytest.mark.parametrize("kind", ["Principal", "NotPrincipal"])
+def test_whom_a_policy_names_must_be_there(people, owned, kind):
+    def put(*names, key="AWS"):
+        rule = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": f"{ARN}box/*"}
+        document = {"Version": "2012-10-17", "Statement": [{**rule, kind: {key: list(names)}}]}
+        return people("owner", "PUT", "/box?policy", json.dumps(document).encode())
+
+    assert put(*KNOWN).status == 204
+    assert put("bob", "eve", key="CanonicalUser").status == 204
+    for name in KNOWN[1:]:
+        answer = put("eve", name.replace("bob", "nobody").replace("BOB", "NOBODY"))
+        assert told(answer) == (400, "MalformedPolicy")
+        assert fields(answer)["Message"] == "Invalid principal in policy"
+    assert told(put("nobody", key="CanonicalUser")) == (400, "MalformedPolicy")
+    assert b"CanonicalUser" in people("owner", "GET", "/box?policy").body
+
+
+def test_a_policy_may_name_the_owner_of_the_bucket_whose_account_is_gone(people, owned):
+    configure(owned, owner="gone")
+    document = policy({"Principal": only("gone", f"{IAM}gone:root"), "Action": "s3:GetObject"})
+    assert people("boss", "PUT", "/box?policy", document.encode()).status == 204
+    configure(owned, owner="owner")
+    answer = people("owner", "PUT", "/box?policy", document.encode())
+    assert told(answer) == (400, "MalformedPolicy")
+
+
+def test_a_stranger_does_not_learn_who_has_an_account(people, owned):
+    for name in ("bob", "nobody"):
+        document = policy({"Principal": only(name), "Action": "s3:GetObject"})
+        answer = people("eve", "PUT", "/box?policy", document.encode())
+        assert told(answer) == (403, "AccessDenied")

@@ -93,6 +93,7 @@ class Configuration(Settings):
         parsed = self.offload.run(policy.parse, data, call.bucket)
 
         def checked(bucket: BucketFacts) -> bytes:
+            parsed.check_named(call.knows, bucket.owner)
             bucket.block.check_policy(parsed)
             return data
 

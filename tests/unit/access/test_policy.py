@@ -169,6 +169,10 @@ def test_whom_a_policy_names_can_be_looked_up():
         statement(Principal={"AWS": ["*", "bob", "arn:aws:iam::al:root"], "CanonicalUser": "eve"})
     )
     assert found.named() == {"bob", "al", "eve"}
+    for known in (None, {"bob", "al", "eve"}.__contains__, {"bob", "al"}.__contains__):
+        found.check_named(known, "eve")
+    with pytest.raises(S3Error, match="Invalid principal in policy"):
+        found.check_named({"bob", "eve"}.__contains__, "eve")
 
 
 @pytest.mark.parametrize(
