@@ -53,9 +53,8 @@ class Requester:
         arn = f"{_IAM}{account}:user/{name}"
         roots = {f"{_IAM}{word}:root" for word in (account, self.id)}
         more = {EVERYONE, arn, f"{_IAM}:user/{self.id}", _canonical(self.id)}
-        bare = {
-            word for word in (*ids, account) if ":" not in word
-        }  # else it is a form's of others
+        # With a colon a word is of a form above, which may be somebody else's.
+        bare = {word for word in (*ids, account) if ":" not in word}
         object.__setattr__(self, "account", account)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "ids", ids)

@@ -113,6 +113,7 @@ def add(arguments: argparse.Namespace) -> int:
         )
         with places.editing(where) as accounts:
             _refuse_taken(accounts.values(), account)
+            holders.refuse_key_of_another(where, account.id)
             accounts[account.id] = account
         holders.bind(where, account.id)
     if arguments.json:

@@ -84,6 +84,16 @@ def stored(where: Places, access_key: str) -> str:
     return entry.owner
 
 
+def refuse_key_of_another(where: Places, account: str) -> None:
+    """Raise AccountError when the id of a new account is the access key of another account.
+
+    Whoever signs with a key is whom grants and owners name by it.
+    """
+    for entry in keyfile.read(where.credentials):
+        if entry.access_key == account and entry.account not in (None, account):
+            raise AccountError(f"{account} is a key of the account {entry.account}")
+
+
 def bind(where: Places, account: str) -> None:
     """Write an account into the key that was an account of its own with this id, if there is one.
 

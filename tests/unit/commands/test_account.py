@@ -73,6 +73,16 @@ def test_an_id_or_a_name_is_one_accounts_alone(run, folder, words):
     assert accounts(folder) == before
 
 
+def test_an_id_is_not_the_key_of_another_account(run, folder):
+    run("add", "alice", "--id", "al")
+    keys = ("--access-key", KEY, "--secret-key", SECRET, "--account", "alice")
+    run("add", *keys, command="credential")
+    before = accounts(folder)
+    code, _, err = run("add", "bob", "--id", KEY)
+    assert (code, err) == (1, f"s3filters: {KEY} is a key of the account al\n")
+    assert accounts(folder) == before
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
