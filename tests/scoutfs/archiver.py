@@ -1,0 +1,40 @@
+"""What ScoutAM does with files, as far as anybody sees it: a folder for a tape, and one flag."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from s3filters.store import scoutfs
+from tests.scoutfs import site
+
+
+class Archiver:
+    """Takes files to tape, and brings back those that are flagged.
+
+    :param tape: the folder, as that of ``tests.scoutfs.site``
+    """
+
+    def __init__(self, tape: Path) -> None:
+        self._tape = tape
+        self._taken: list[Path] = []
+
+    def take(self, path: Path) -> None:
+        """Copy a file to tape and release it."""
+        site.archive(path, self._tape)
+        self._taken.append(path)
+
+    def work(self) -> list[str]:
+        """Stage all that was asked for; return the names of these files."""
+        return [path.name for path in self._taken if self._staged(path)]
+
+    def _staged(self, path: Path) -> bool:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            if not scoutfs.sam_flags(fd) & scoutfs.STAGING:
+                return False
+            site.stage(path, self._tape)
+            scoutfs.change_sam_flags(fd, remove=scoutfs.STAGING)
+        finally:
+            os.close(fd)
+        return True
