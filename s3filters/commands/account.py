@@ -56,16 +56,21 @@ def _with_json(action: argparse.ArgumentParser) -> None:
 
 def _for_add(action: argparse.ArgumentParser) -> None:
     action.add_argument("--id", help="its canonical id (default: a new one, 64 hex digits)")
-    _with_values(action)
+    _with_values(action, role=" (default: user)")
     action.set_defaults(role="user")
     _with_json(action)
 
 
-def _with_values(action: argparse.ArgumentParser) -> None:
+def _with_values(action: argparse.ArgumentParser, role: str = "") -> None:
     def option(flag: str, **about: Any) -> None:
         action.add_argument(flag, default=argparse.SUPPRESS, **about)
 
-    option("--role", choices=ROLES, help="admin: everything; userplus: make buckets; user")
+    option(
+        "--role",
+        choices=ROLES,
+        help="admin: may do everything; userplus: what is granted, and make buckets; "
+        f"user: what is granted{role}",
+    )
     option("--uid", type=_number, metavar="N|none", help="user id of its files")
     option("--gid", type=_number, metavar="N|none", help="group id of its files")
     option("--project", type=int, metavar="N", help="project id of its files, 0 for none")
@@ -73,7 +78,12 @@ def _with_values(action: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int | None:
-    return None if text == "none" else int(text)
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: say a number, or none") from None
 
 
 def _for_set(action: argparse.ArgumentParser) -> None:

@@ -47,7 +47,8 @@ def declare(commands: Any) -> None:
         places.declare(action)
         action.set_defaults(run=run)
         for flag in _FLAGS[name]:
-            action.add_argument(flag, **_ABOUT[flag])
+            about = _ABOUT[flag] | {"help": _HERE.get((name, flag), _ABOUT[flag]["help"])}
+            action.add_argument(flag, **about)
 
 
 _ABOUT: dict[str, dict[str, Any]] = {
@@ -74,6 +75,11 @@ _ABOUT: dict[str, dict[str, Any]] = {
     },
     "--show-secrets": {"action": "store_true", "help": "show secret keys too"},
     "--json": {"action": "store_true", "help": "print JSON, for programs"},
+}
+_HERE = {  # help of a flag that means something else there
+    ("list", "--account"): "id or name of the account whose pairs are listed (default: all)",
+    ("rotate", "--expires"): "when the new key ends: 90d, 12h, a date as 2030-01-31T12:00:00Z, or "
+    "never (default)",
 }
 _FLAGS = {
     "add": ("--access-key", "--secret-key", "--description", "--account", "--expires"),
@@ -150,6 +156,12 @@ def _show_made(arguments: argparse.Namespace, entry: Entry, done: str) -> None:
 def _say_whose(account: Account | None) -> None:
     if account is not None:
         print(f"It belongs to {account.display_name} ({account.id}), role {account.role}.")
+    else:
+        # on standard error, since what stands on the other is known to scripts
+        print(
+            "It has no account, so it may do everything; see: s3filters account --help",
+            file=sys.stderr,
+        )
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -252,5 +264,6 @@ def rotate(arguments: argparse.Namespace) -> int:
         entry = keyfile.rotate(where.credentials, arguments.key, account, until, expires)
     _show_made(arguments, entry, f"made a new credential for the account of {arguments.key}")
     if not arguments.json:
-        print(f"The old key may sign until {shown(until)}.")
+        old = keyfile.find(keyfile.read(where.credentials), arguments.key)  # may end before then
+        print(f"The old key may sign until {shown(old.expires_at or until)}.")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ def editing(where: Places) -> Iterator[dict[str, Account]]:
             owner = os.stat(credentials)
             os.chown(replacing.real(where.accounts), owner.st_uid, owner.st_gid)
         yield accounts
+    if absent:
+        print(f"Made the account file {where.accounts}", file=sys.stderr)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any
 from s3filters import offload
 from s3filters.backends.fs import FsBackend, upkeep
 from s3filters.backends.fs.upkeep import Held
+from s3filters.commands.amounts import count, human, printable
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
 from s3filters.commands.moments import duration
@@ -121,8 +122,8 @@ class _Sum:
 
     def __str__(self) -> str:
         return (
-            f"{_count(self.uploads, 'upload')}, {_count(self.parts, 'part')},"
-            f" {_human(self.bytes)}, {_human(self.disk_bytes)} on disk"
+            f"{count(self.uploads, 'upload')}, {count(self.parts, 'part')},"
+            f" {human(self.bytes)}, {human(self.disk_bytes)} on disk"
         )
 
 
@@ -174,10 +175,10 @@ def _line(upload: Held) -> str:
         _brief(_age_s(upload)),
         _time(upload.initiated_ns),
         upload.parts,
-        _human(upload.size),
-        _human(upload.disk),
+        human(upload.size),
+        human(upload.disk),
         upload.id,
-        "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name),
+        printable(name),
     )
 
 
@@ -265,7 +266,7 @@ def _end_all(found: Iterator[Held], end: Callable[[Held], None], word: str, free
             continue
         print(f"{word} {_line(upload).strip()}")
         total.add(upload)
-    print(f"{word} {_count(total.uploads, 'upload')}, {_human(total.disk_bytes)} {freed}.")
+    print(f"{word} {count(total.uploads, 'upload')}, {human(total.disk_bytes)} {freed}.")
     return failed
 
 
@@ -285,7 +286,8 @@ def _opened(arguments: argparse.Namespace) -> Iterator[FsBackend]:
     try:
         backend = FsBackend.at(root, offload, "", durability=durability)
     except OSError as error:
-        raise CommandError(f"root {root}: {error.strerror}") from error
+        hint = "" if flags or arguments.conf else "; say --root DIR or --conf INI"
+        raise CommandError(f"root {root}: {error.strerror}{hint}") from error
     except ValueError as error:
         raise CommandError(f"root {root}: {error}") from error
     try:
@@ -324,18 +326,3 @@ def _brief(seconds: float) -> str:
     """Return an age in its largest unit of which there are two or more: 13d, 47h, 90s."""
     unit = next((name for name, length in _UNITS.items() if seconds >= 2 * length), "s")
     return f"{int(seconds / _UNITS[unit])}{unit}"
-
-
-def _human(size: float) -> str:
-    """Return bytes as people say them: 512 B, 1.5 GiB."""
-    if size < 1024:
-        return f"{size} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        size /= 1024
-        if size < 1023.95 or unit == "PiB":
-            break
-    return f"{size:.1f} {unit}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

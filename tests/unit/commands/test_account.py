@@ -43,8 +43,10 @@ def keys(folder):
 def test_add_makes_an_account_with_a_new_id_and_prints_it(run, folder):
     code, out, err = run("add", "alice", "--uid", "1001", "--gid", "7", "--description", "first")
     (made,) = accounts(folder)
-    assert (code, out, err) == (0, f"Added the account alice:\n  {made['id']}\n", "")
+    assert (code, out) == (0, f"Added the account alice:\n  {made['id']}\n")
+    assert err == f"Made the account file {folder / 'accounts.json'}\n"
     assert re.fullmatch("[0-9a-f]{64}", made["id"])
+    assert run("add", "bob")[2] == ""  # it is there by now
     assert made.pop("created_at") > 0
     del made["id"]
     assert made == {
@@ -55,6 +57,13 @@ def test_add_makes_an_account_with_a_new_id_and_prints_it(run, folder):
         "project": 0,
         "description": "first",
     }
+
+
+@pytest.mark.parametrize("flag", ["--uid", "--gid"])
+def test_a_user_id_that_is_no_number_is_told_in_plain_words(run, capsys, flag):
+    with pytest.raises(SystemExit):
+        run("add", "alice", flag, "x")
+    assert f"argument {flag}: 'x': say a number, or none\n" in capsys.readouterr().err
 
 
 def test_add_can_be_given_the_id_that_an_owner_has_on_disk_already(run, folder):

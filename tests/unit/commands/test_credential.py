@@ -8,6 +8,7 @@ import time
 import pytest
 
 from s3filters.commands import main
+from s3filters.commands.moments import shown
 from s3filters.sign import keyfile
 
 ACCESS, SECRET = "AKIATESTCREDENTIAL00", "a-secret-of-the-test"
@@ -115,9 +116,10 @@ def key(run):
 
 
 @pytest.fixture
-def alice(path):
+def alice(path, capsys):
     """The id of an account."""
     main.main(["account", "add", "alice", "--id", "al", "--credentials", str(path)])
+    capsys.readouterr()
     return "al"
 
 
@@ -128,6 +130,12 @@ def test_a_pair_is_given_to_the_account_that_was_named(run, path, alice):
         assert out.endswith("It belongs to alice (al), role user.\n")
     assert [one["account"] for one in lines(path)] == ["al", "al"]
     assert all(89 * 86400 < one["expires_at"] - time.time() <= 90 * 86400 for one in lines(path))
+
+
+def test_a_pair_without_an_account_is_said_to_be_an_administrators(run):
+    for words in (("add", "--access-key", ACCESS, "--secret-key", SECRET), ("generate",)):
+        err = run(*words)[2]
+        assert err == "It has no account, so it may do everything; see: s3filters account --help\n"
 
 
 @pytest.mark.parametrize("name", ["alicia", ""])
@@ -203,6 +211,13 @@ def test_rotating_a_key_without_an_account_stores_the_one_that_it_is(run, path, 
     assert not old.usable(time.time())
     (account,) = json.loads((path.parent / "accounts.json").read_text())["accounts"]
     assert (account["id"], account["role"]) == (key, "admin")
+
+
+def test_rotate_tells_when_the_old_key_ends_which_may_be_before_the_grace_is_over(run, path, key):
+    soon = int(time.time()) + 600
+    keyfile.alter(str(path), key, {"expires_at": soon})
+    out = run("rotate", key, "--grace", "7d")[1]
+    assert out.endswith(f"The old key may sign until {shown(soon)}.\n")
 
 
 def test_a_disabled_key_is_not_rotated(run, path, key):

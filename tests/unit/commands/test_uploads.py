@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from s3filters.backends.fs import upkeep
-from s3filters.commands import main, uploads
+from s3filters.commands import amounts, main, uploads
 from s3filters.store import Store, filesystem, locks
 from s3filters.store.uploads import Upload, path_of
 from tests import versity
@@ -216,6 +216,14 @@ def test_a_root_that_is_not_there_is_told_and_not_made(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_who_names_no_root_is_told_how(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["uploads", "list"]) == 1
+    assert capsys.readouterr().err == (
+        "s3filters: root ./data: No such file or directory; say --root DIR or --conf INI\n"
+    )
+
+
 def test_a_root_that_cannot_hold_objects_is_told(tmp_path, capsys, monkeypatch):
     def inspect(_fd, path):
         raise filesystem.Unsuitable(f"{path} keeps no attributes")
@@ -392,7 +400,7 @@ def test_a_reader_that_has_seen_enough_is_no_traceback(run, begin, store, monkey
     ],
 )
 def test_sizes_are_said_in_the_unit_that_fits(size, said):
-    assert uploads._human(size) == said
+    assert amounts.human(size) == said
 
 
 # Of another gateway ------------------------------------------------------------------------------
