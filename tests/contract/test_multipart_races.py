@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -213,7 +214,8 @@ def test_duplicate_completes_all_answer_the_same(
         assert one.ask(*upload.part(1, body)).status == 200
         answers = race(racers, [upload.complete(body)] * 8)
         statuses(answers, 200)
-        assert len({answer.body for answer in answers}) == 1
+        told = {re.sub(b"<Location>http://[^/]*", b"<Location>", answer.body) for answer in answers}
+        assert len(told) == 1  # each names the host that it was asked by
         stored = one.ask("GET", upload.target)
         assert (stored.body, stored.headers["etag"]) == (body, etag_of(body))
 

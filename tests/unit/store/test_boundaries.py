@@ -162,7 +162,8 @@ def test_every_form_is_read_as_it_was_written(sizes, repeated):
     for name, value in boundaries._forms(ID, ends):
         read = Boundaries({name: value}, ends[-1])
         assert read.upload_id() == ID
-        assert read.ends() == (() if value.endswith(b"*") else ends)
+        counted = name == OURS and value.endswith(b"*")
+        assert read.ends() == (() if counted else ends)
 
 
 @pytest.mark.parametrize(
