@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from s3filters.pipeline.fs import FsApp
 from tests.scoutfs.mounted import mounted, need
 
 NODE = "S3FILTERS_SCOUTFS"  # names a directory on a real ScoutFS, to prove the double right
@@ -29,6 +31,22 @@ def scoutfs_root(request: pytest.FixtureRequest) -> Path:
     """A real node's directory where the environment names one, else the double's root."""
     named = os.environ.get(NODE)
     return Path(named) if named else request.getfixturevalue("double")
+
+
+@pytest.fixture(autouse=True)
+def no_watching_behind_a_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Threads that look after restores end with the test whose app began them."""
+    watching: list[FsApp] = []
+    watch = FsApp.watch_restores
+
+    def begin(app: FsApp, *how: Any) -> None:
+        watching.append(app)
+        watch(app, *how)
+
+    monkeypatch.setattr(FsApp, "watch_restores", begin)
+    yield
+    for app in watching:
+        app._watched = None
 
 
 @pytest.fixture
