@@ -18,7 +18,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from s3filters.store import (
@@ -172,7 +172,7 @@ def create(tree: Tree, name: str, owner: str, given: Mapping[str, bytes] | None 
             _appear(root, hidden, name)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.rmdir(hidden, dir_fd=root)
+                settings.discard(root, hidden)
             raise
         finally:
             if tree.durability == "full":
@@ -187,13 +187,11 @@ def _describe(tree: Tree, hidden: str, owner: str, given: Mapping[str, bytes]) -
     grant = {"Permission": "FULL_CONTROL", "Access": owner, "Type": "CanonicalUser"}
     acl = gojson.encode({"Owner": owner, "Grantees": [grant]})
     values = {"acl": acl, "ownership": b"BucketOwnerEnforced", **given}
-    wanted = [(settings.ATTRIBUTES[setting], value) for setting, value in values.items()]
     fd = os.open(hidden, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=tree.root.fd)
     try:
         tree.mark_project(fd)
-        xattrs.write(fd, [*wanted, (CREATED, b"%d" % time.time_ns())])
-        if tree.durability == "full":
-            os.fsync(fd)
+        xattrs.write(fd, [(CREATED, b"%d" % time.time_ns())])
+        settings.change(fd, values, durable=tree.durability == "full")
     finally:
         os.close(fd)
 
@@ -236,8 +234,12 @@ def configure(tree: Tree, name: str, change: Change) -> None:
 # Deleting ----------------------------------------------------------------------------------------
 
 
-def delete(tree: Tree, name: str) -> None:
-    """Delete a bucket in which there is nothing of worth. Raise NoSuchBucket, BucketNotEmpty."""
+def delete(tree: Tree, name: str, check: Callable[[BucketRecord], None] | None = None) -> None:
+    """Delete a bucket in which there is nothing of worth. Raise NoSuchBucket, BucketNotEmpty.
+
+    :param check: called with the record as it is now, under the bucket's lock, which is held until
+        the bucket is gone. What it raises is raised.
+    """
     fd = tree.open_bucket(name)
     try:
         if stat.S_ISLNK(os.stat(name, dir_fd=tree.root.fd, follow_symlinks=False).st_mode):
@@ -245,10 +247,12 @@ def delete(tree: Tree, name: str) -> None:
         for _ in range(_ATTEMPTS):
             for path in _scaffolds(fd, name.encode(), name):
                 parents.prune(tree.root, path)
-            taken = _clear(tree, fd, name)
-            if _remove(tree, name):
-                return
-            settings.give_back(fd, taken, durable=tree.durability == "full")
+            _sweep(fd, name)
+            with _checked(tree, fd, name, check) as lock:
+                taken = _clear(tree, fd, name, lock)
+                if _remove(tree, name):
+                    return
+                settings.give_back(fd, taken, durable=tree.durability == "full")
         raise errors.BucketNotEmpty(BucketName=name)
     except FileNotFoundError as error:
         raise errors.NoSuchBucket(BucketName=name) from error
@@ -256,6 +260,21 @@ def delete(tree: Tree, name: str) -> None:
         raise errors.from_os(error, name) from error
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def _checked(
+    tree: Tree, fd: int, name: str, check: Callable[[BucketRecord], None] | None
+) -> Iterator[locks.hold | None]:
+    """Ask a check, if there is one, and let no setting change as long as the block lasts."""
+    if check is None:
+        yield None
+        return
+    with locks.hold(tree.root, b"%b/" % name.encode()) as lock:
+        if not os.path.samestat(os.stat(name, dir_fd=tree.root.fd), os.fstat(fd)):
+            raise FileNotFoundError  # deleted, and another has been made since
+        check(_record(fd, name))
+        yield lock
 
 
 def _remove(tree: Tree, name: str) -> bool:
@@ -296,8 +315,25 @@ def _scaffolds(fd: int, path: bytes, bucket: str) -> list[bytes]:
     return found
 
 
-def _clear(tree: Tree, fd: int, bucket: str) -> dict[str, bytes]:
-    """Remove ``.sgwtmp`` with locks and stale files; raise BucketNotEmpty for the rest.
+def _sweep(fd: int, bucket: str) -> None:
+    """Remove stale files and ended uploads from ``.sgwtmp``. Raise BucketNotEmpty for others."""
+    try:
+        hidden = os.open(paths.HIDDEN, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=fd)
+    except FileNotFoundError:
+        return
+    try:
+        sweep.sweep_hidden(hidden, BUSY_S)
+        sweep.remove_nodes(hidden)
+        sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
+        _remove_multipart(hidden, bucket)
+    finally:
+        os.close(hidden)
+
+
+def _clear(tree: Tree, fd: int, bucket: str, lock: locks.hold | None) -> dict[str, bytes]:
+    """Remove ``.sgwtmp`` with its lock file; raise BucketNotEmpty when something else is in it.
+
+    :param lock: the bucket's, if we hold it
 
     Return the files with settings, to be given back when the bucket has to stay.
     """
@@ -306,11 +342,7 @@ def _clear(tree: Tree, fd: int, bucket: str) -> dict[str, bytes]:
     except FileNotFoundError:
         return {}
     try:
-        sweep.sweep_hidden(hidden, BUSY_S)
-        sweep.remove_nodes(hidden)
-        sweep.sweep_uploads(hidden, BUSY_S, ended_age_s=0)
-        _remove_multipart(hidden, bucket)
-        locks.remove(hidden)
+        locks.remove(hidden, lock)
         asked.remove(hidden)
     finally:
         os.close(hidden)

@@ -80,14 +80,19 @@ class hold:
         self._root = root
         self._path = path
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> hold:
         if not getattr(_mood, "impatient", False):
             self._fd = _take(self._root, self._path)
-            return
+            return self
         try:
             self._fd = _take(self._root, self._path, how=fcntl.F_OFD_SETLK)
         except (BlockingIOError, PermissionError) as error:  # fcntl(2): EAGAIN or EACCES
             raise Busy from error
+        return self
+
+    def fileno(self) -> int:
+        """The descriptor that has the lock."""
+        return self._fd
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
@@ -195,14 +200,17 @@ def is_free(fd: int) -> bool:
     return True
 
 
-def remove(directory: int) -> None:
-    """Remove the lock file from an open ``.sgwtmp`` if no key is locked."""
+def remove(directory: int, held: hold | None = None) -> None:
+    """Remove the lock file from an open ``.sgwtmp`` if no key is locked.
+
+    :param held: a lock of the same bucket that we hold ourselves
+    """
     try:
         fd = os.open(NAME, LOCK.flags, dir_fd=directory)
     except FileNotFoundError:
         return
     try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _ALL)
+        fcntl.fcntl(fd if held is None else held, fcntl.F_OFD_SETLK, _ALL)
         os.unlink(NAME, dir_fd=directory)
     except (BlockingIOError, PermissionError):
         return  # fcntl(2): EAGAIN or EACCES when another has it

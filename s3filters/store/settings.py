@@ -256,3 +256,18 @@ def give_back(fd: int, taken: Mapping[str, bytes], *, durable: bool) -> None:
     """Put the files back, because the bucket stays. Raise OSError."""
     for name, value in taken.items():
         _write_file(fd, name, value, durable=durable)
+
+
+def discard(directory: int, name: str) -> None:
+    """Remove a bucket that got no name from an open root, with what it was to be configured with.
+
+    Raise OSError, also when something else is in it.
+    """
+    fd = os.open(name, _FOLDER, dir_fd=directory)
+    try:
+        take_away(fd, durable=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(HIDDEN, dir_fd=fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=directory)

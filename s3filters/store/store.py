@@ -64,9 +64,9 @@ class Store(Tree):
         """Change settings of a bucket. Parameters and errors: ``buckets.configure``."""
         bucket_verbs.configure(self, name, change)
 
-    def delete_bucket(self, name: str) -> None:
-        """Delete an empty bucket. Raise NoSuchBucket, BucketNotEmpty, StoreError."""
-        bucket_verbs.delete(self, name)
+    def delete_bucket(self, name: str, check: Callable[[BucketRecord], None] | None = None) -> None:
+        """Delete an empty bucket. Parameters and errors: ``buckets.delete``."""
+        bucket_verbs.delete(self, name, check)
 
     def open(self, bucket: str, key: str, *, cached: bool = False) -> Opened:
         """Open an object for reading; the caller closes it. Raise NoSuchKey, StoreError."""

@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Iterator
 
-from s3filters.store import joining, locks, paths, place, removing, uploads
+from s3filters.store import joining, locks, paths, place, removing, settings, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import Busy, StoreError
 from s3filters.store.hidden import PREFIX
@@ -62,12 +62,12 @@ def _is_ours_alone(root: int) -> bool:
 
 
 def _sweep_new_buckets(root: int, age_s: float) -> int:
-    """Remove buckets that got no name: they are empty, so rmdir does it."""
+    """Remove buckets that got no name: there is nothing in them but settings."""
     count = 0
     for name in _old_names(root, age_s):
         if paths.is_reserved(name):
             with contextlib.suppress(OSError):
-                os.rmdir(name, dir_fd=root)
+                settings.discard(root, name)
                 count += 1
     return count
 

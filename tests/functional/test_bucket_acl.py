@@ -126,6 +126,11 @@ def test_a_hundred_grants_are_stored_where_no_attribute_holds_them(owned, settin
         "MalformedACLError",
     )
     assert people("owner", "GET", "/").body.count(b"<Name>box</Name>") == 1
+    ids = ", ".join(f"id={name}" for name in names)
+    headers = {"x-amz-object-ownership": WRITER, "x-amz-grant-read": ids}
+    assert people("owner", "PUT", "/new", b"", headers).status == 200
+    assert len(granted(people("owner", "GET", "/new?acl"))[1]) == 100
+    assert people("owner", "DELETE", "/new").status == 204
 
 
 # --- what they do --------------------------------------------------------------------------------

@@ -129,6 +129,24 @@ def test_what_was_allowed_is_decided_again_when_it_is_done(people, owned, monkey
     assert people("bob", *words_of).status == 204
 
 
+def test_a_deletion_that_was_allowed_is_decided_again_when_it_is_done(people, owned, monkeypatch):
+    assert people("owner", "DELETE", "/box/key").status == 204
+    configure(owned, policy=policy({"Action": "s3:DeleteBucket", "Resource": ""}))
+    admit = acl.Acl.admit
+
+    def admitted(self, call, environ):
+        admit(self, call, environ)
+        configure(owned, policy=None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(acl.Acl, "admit", admitted)
+        assert told(people("bob", "DELETE", "/box")) == (403, "AccessDenied")
+    assert people("owner", "HEAD", "/box").status == 200
+    configure(owned, policy=policy({"Action": "s3:DeleteBucket", "Resource": ""}))
+    assert people("bob", "DELETE", "/box").status == 204
+    assert not owned.exists()
+
+
 def statement(**changes):
     whole = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
     whole |= {"Resource": f"{ARN}box/*"} | changes

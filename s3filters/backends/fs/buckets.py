@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from s3filters.backends.fs.parts import Part
+from functools import partial
+
+from s3filters.backends.fs.parts import Part, ask
 from s3filters.s3 import dates, documents, rules, tokens, xml
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
@@ -117,7 +119,8 @@ class Buckets(Part):
     def delete_bucket(self, call: Call) -> Reply:
         """Delete an empty bucket. Raise BucketNotEmpty, NoSuchBucket."""
         self.expect_owner(call)
-        self.offload.run(self.store.delete_bucket, call.bucket)
+        check = partial(ask, call.checks) if call.checks else None
+        self.offload.run(self.store.delete_bucket, call.bucket, check)
         return Reply(204)
 
     def get_bucket_location(self, call: Call) -> Reply:

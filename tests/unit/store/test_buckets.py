@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from s3filters.store import buckets, errors, filesystem, parents, sweep
+from s3filters.store import buckets, errors, filesystem, locks, parents, sweep
 from s3filters.store.errors import BucketAlreadyExists, BucketNotEmpty, NoSuchBucket
 from tests.unit.store.conftest import BUCKET, attributes
 
@@ -290,6 +290,66 @@ def test_a_bucket_with_something_of_worth_is_not_deleted(box, fill, no_open_file
     with pytest.raises(BucketNotEmpty):
         box.store.delete_bucket(BUCKET)
     assert (box.files(), sorted(os.walk(box.path / ".sgwtmp"))) == before
+
+
+def test_a_check_sees_the_bucket_as_it_is_and_can_keep_it(box, no_open_files):
+    box.store.configure_bucket(BUCKET, lambda record: {"policy": b"{}"})
+    seen = []
+
+    def refuse(record):
+        seen.append((record.name, record.settings.get("policy")))
+        raise errors.AccessDenied
+
+    with pytest.raises(errors.AccessDenied):
+        box.store.delete_bucket(BUCKET, refuse)
+    assert seen == [(BUCKET, b"{}")]
+    assert box.store.bucket(BUCKET).settings["policy"] == b"{}"
+    box.store.delete_bucket(BUCKET, lambda record: None)
+    assert os.listdir(box.root) == []
+    with pytest.raises(NoSuchBucket):
+        box.store.delete_bucket(BUCKET, refuse)
+
+
+def test_a_bucket_that_changes_while_it_is_deleted_is_checked_again(box, monkeypatch):
+    """Whoever waited for the lock goes on when its file is gone, and before the bucket is."""
+    real = buckets._remove
+
+    def remove(*args):
+        if box.store.bucket(BUCKET).settings.get("policy") is None:
+            box.store.configure_bucket(BUCKET, lambda record: {"policy": b"{}"})
+        return real(*args)
+
+    def check(record):
+        if "policy" in record.settings:
+            raise errors.AccessDenied
+
+    monkeypatch.setattr(buckets, "_remove", remove)
+    with pytest.raises(errors.AccessDenied):
+        box.store.delete_bucket(BUCKET, check)
+    assert box.store.bucket(BUCKET).settings["policy"] == b"{}"
+
+
+def test_a_bucket_that_is_made_again_while_it_is_deleted_is_not_the_one(box, monkeypatch):
+    real = buckets._sweep
+
+    def sweep_and_make_again(*args):
+        real(*args)
+        (box.root / BUCKET).rmdir()
+        box.store.create_bucket(BUCKET, "another")
+
+    monkeypatch.setattr(buckets, "_sweep", sweep_and_make_again)
+    with pytest.raises(NoSuchBucket):
+        box.store.delete_bucket(BUCKET, lambda record: None)
+    assert box.store.bucket(BUCKET).owner == "another"
+
+
+def test_a_bucket_in_which_a_key_is_locked_is_not_deleted(box):
+    with (
+        locks.hold(box.store.root, f"{BUCKET}/key".encode()),
+        pytest.raises(BucketNotEmpty),
+    ):
+        box.store.delete_bucket(BUCKET, lambda record: None)
+    box.store.delete_bucket(BUCKET, lambda record: None)
 
 
 def test_what_another_removes_meanwhile_is_no_error(box, monkeypatch):

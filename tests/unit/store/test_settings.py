@@ -8,7 +8,12 @@ import time
 import pytest
 
 from s3filters.store import buckets, errors, settings, xattrs
-from s3filters.store.errors import BucketNotEmpty, MetadataTooLarge, NoSuchBucket
+from s3filters.store.errors import (
+    BucketAlreadyExists,
+    BucketNotEmpty,
+    MetadataTooLarge,
+    NoSuchBucket,
+)
 from tests.unit.store.conftest import BUCKET
 
 LARGE = bytes(range(33, 127)) * 220  # 20 KB: as large as a policy may be
@@ -77,6 +82,30 @@ def test_a_new_bucket_has_what_it_is_given_and_else_its_owners(box):
     assert record.settings["ownership"] == b"ObjectWriter"
     assert record.settings["tagging"] == b'{"a":"b"}'
     assert record.owner == "you"
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_new_bucket_has_in_a_file_what_does_not_fit(box, no_open_files):
+    acl = b'{"Owner":"you","Grantees":[' + b" " * 8000 + b"]}"
+    box.store.create_bucket("other", "you", {"acl": acl})
+    record = box.store.bucket("other")
+    assert (record.owner, record.settings["acl"]) == ("you", acl)
+    assert os.listdir(box.root / "other" / ".sgwtmp" / "settings") == ["acl.1"]
+    assert sorted(os.listdir(box.root)) == [BUCKET, "other"]
+    with pytest.raises(BucketAlreadyExists):
+        box.store.create_bucket("other", "me", {"acl": acl})
+    assert sorted(os.listdir(box.root)) == [BUCKET, "other"]
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_new_bucket_that_got_no_name_goes_with_its_files(box, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(settings, "discard", lambda *_: None)  # as if we had died there
+        with pytest.raises(BucketAlreadyExists):
+            box.store.create_bucket(BUCKET, "me", {"acl": LARGE})
+    assert len(os.listdir(box.root)) == 2
+    box.store.sweep(0)
+    assert os.listdir(box.root) == [BUCKET]
 
 
 @pytest.mark.usefixtures("tight")
