@@ -238,7 +238,7 @@ def parse(element: Any, *, variables: bool) -> tuple[Condition, ...]:
 def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
     row = context.find(key)
     if row is None:
-        raise _refused("Policy has an invalid condition key")
+        raise _refused("Policy has an invalid condition key", key)
     values = _values(element)
     family, slash, tag = key.partition("/")
     key = family.lower() + slash + tag
@@ -256,7 +256,7 @@ def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
     try:
         test = make(values, variables)
     except ValueError as error:
-        raise _refused(f"Invalid value for Condition type : {name}") from error
+        raise _refused(f"Invalid value for Condition type : {name}", key) from error
     missing = base != word or (quantifier == ALL if colon else negated)
     return Condition(
         operator=base,
@@ -325,5 +325,5 @@ def of_action(conditions: Iterable[Condition], action: str) -> tuple[Condition, 
     return tuple(left)
 
 
-def _refused(message: str) -> S3Error:
-    return S3Error("MalformedPolicy", message)
+def _refused(message: str, key: str | None = None) -> S3Error:
+    return S3Error("MalformedPolicy", message, Detail=key)

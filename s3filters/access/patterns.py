@@ -56,7 +56,7 @@ def tokens(text: str, *, wildcards: bool, variables: bool) -> tuple[Token, ...]:
         elif wildcards and part in ("*", "?"):
             found.append(Wild(part))
         elif variables and "${" in part:
-            raise _invalid()
+            raise _invalid(part)
         elif part:
             found.append(part)
     return tuple(found)
@@ -68,12 +68,12 @@ def _variable(text: str) -> Token:
     match = _VARIABLE.fullmatch(text)
     key = context.find(match[1]) if match is not None else None
     if match is None or key is None or key.many:
-        raise _invalid()
+        raise _invalid(text)
     return Variable(key, match[2])
 
 
-def _invalid() -> S3Error:
-    return S3Error("MalformedPolicy", "Policy has an invalid variable")
+def _invalid(word: str) -> S3Error:
+    return S3Error("MalformedPolicy", "Policy has an invalid variable", Detail=word)
 
 
 def is_fixed(text: str) -> bool:

@@ -135,8 +135,9 @@ class Policy:
         :param knows: True for the ids of accounts and for access keys; None where nobody can say
         :param owner: of the bucket, who may be named though his account may be gone
         """
-        if knows is not None and not all(map(knows, self.named() - {owner})):
-            raise refused("Invalid principal in policy")
+        for name in sorted(self.named() - {owner}):
+            if knows is not None and not knows(name):
+                raise refused("Invalid principal in policy", name)
 
 
 def _asks_object_tags(statement: Statement) -> bool:
@@ -152,9 +153,10 @@ def load(data: bytes, bucket: str) -> Policy:
         return parse(data, bucket)
     except S3Error as error:
         log.error(
-            "the policy of bucket %s cannot be enforced, so only its owner may use it: %s",
+            "the policy of bucket %s cannot be enforced, so only its owner may use it: %s%s",
             bucket,
             error.message,
+            f": {error.detail['Detail']!r}" if error.detail.get("Detail") else "",
         )
         return BROKEN
 
@@ -252,7 +254,7 @@ def _check_keys(statement: Statement, resources: list[str], *, variables: bool) 
     texts = list(resources)
     for condition in statement.conditions:
         if condition.actions is not None and condition.actions.isdisjoint(statement.actions):
-            raise refused(_NO_KEY)
+            raise refused(_NO_KEY, condition.key)
         if variables and condition.operator.startswith(("String", "Arn")):
             texts += condition.values
     for key in patterns.keys(texts):
@@ -283,7 +285,7 @@ def _resources(element: Any, bucket: str) -> list[str]:
     for word in _words(element, message):
         behind = word.removeprefix(_ARN + bucket)
         if behind == word or behind[:1] not in ("", "/", "*"):
-            raise refused(message)
+            raise refused(message, word)
         found.append(bucket + behind)
     return found
 
@@ -306,9 +308,9 @@ def _actions(
     for word in _words(element, "Policy has invalid action"):
         named = _named(word)
         if not named:
-            raise refused("Policy has invalid action")
+            raise refused("Policy has invalid action", word)
         if not inverted and named.isdisjoint(possible):
-            raise refused("Action does not apply to any resource(s) in statement")
+            raise refused("Action does not apply to any resource(s) in statement", word)
         meant |= named
     return possible - meant if inverted else possible & meant
 
@@ -326,6 +328,6 @@ def _only(element: dict[str, Any], allowed: set[str]) -> None:
             raise refused(f"Unknown field {name}")
 
 
-def refused(message: str) -> S3Error:
-    """The error of a policy."""
-    return S3Error("MalformedPolicy", message)
+def refused(message: str, word: str | None = None) -> S3Error:
+    """The error of a policy, and the word in it that is meant."""
+    return S3Error("MalformedPolicy", message, Detail=word)

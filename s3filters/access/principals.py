@@ -94,7 +94,7 @@ def parse(element: Any) -> frozenset[str]:
         words = value if isinstance(value, list) else [value]
         check = _CHECKS.get(kind)
         if check is None or not words or not all(isinstance(word, str) for word in words):
-            raise _invalid()
+            raise _invalid(kind)
         found.update(check(word) for word in words)
     return frozenset(found)
 
@@ -110,13 +110,13 @@ def bare(name: str) -> str:
 def _aws(word: str) -> str:
     if word == EVERYONE or _ARN.fullmatch(word) or _BARE.fullmatch(word):
         return word
-    raise _invalid()
+    raise _invalid(word)
 
 
 def _canonical_user(word: str) -> str:
     if _BARE.fullmatch(word):
         return _canonical(word)
-    raise _invalid()
+    raise _invalid(word)
 
 
 def _canonical(id_: str) -> str:
@@ -126,5 +126,5 @@ def _canonical(id_: str) -> str:
 _CHECKS = {"AWS": _aws, "CanonicalUser": _canonical_user}
 
 
-def _invalid() -> S3Error:
-    return S3Error("MalformedPolicy", "Invalid principal in policy")
+def _invalid(word: str | None = None) -> S3Error:
+    return S3Error("MalformedPolicy", "Invalid principal in policy", Detail=word)

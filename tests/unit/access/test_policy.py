@@ -260,6 +260,36 @@ def test_a_document_that_is_none_is_refused(data, message):
     assert message in refused(data)
 
 
+@pytest.mark.parametrize(
+    ("elements", "word"),
+    [
+        ({"Action": ["s3:GetObject", "s3:GetObjekt"]}, "s3:GetObjekt"),
+        ({"Action": ["s3:GetObject", "s3:ListBucket"]}, "s3:ListBucket"),
+        ({"Resource": [ALL, "arn:aws:s3:::bucket/*"]}, "arn:aws:s3:::bucket/*"),
+        ({"Resource": ALL + "${aws:user}"}, "${aws:user}"),
+        ({"Resource": ALL + "${aws"}, "${aws"),
+        ({"Principal": {"AWS": ["bob", "two words"]}}, "two words"),
+        ({"Principal": {"CanonicalUser": "two words"}}, "two words"),
+        ({"Principal": {"Service": "a.amazonaws.com"}}, "Service"),
+        ({"Condition": {"Bool": {"aws:Mfa": "true"}}}, "aws:Mfa"),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "here"}}}, "aws:sourceip"),
+        ({"Condition": {"StringEquals": {"s3:prefix": "a"}}}, "s3:prefix"),
+    ],
+)
+def test_a_refusal_names_the_word_that_is_meant(elements, word):
+    with pytest.raises(S3Error) as caught:
+        parse(statement(**elements))
+    assert caught.value.detail["Detail"] == word
+    assert f"<Detail>{word}</Detail>".encode() in caught.value.document({})
+
+
+def test_a_refusal_names_the_account_that_there_is_not():
+    found = parse(statement(Principal={"AWS": ["bob", "bbo"]}))
+    with pytest.raises(S3Error) as caught:
+        found.check_named({"bob"}.__contains__, "")
+    assert caught.value.detail["Detail"] == "bbo"
+
+
 def test_two_statements_cannot_have_one_name():
     assert "must be unique" in refused(document(statement(Sid="a"), statement(Sid="a")))
     assert parse(statement(Sid="a"), statement(Sid="b"), statement(), statement()).statements
@@ -305,7 +335,9 @@ def test_any_bytes_are_understood_or_refused(data):
 def test_a_stored_policy_that_is_refused_is_broken_and_logged(caplog):
     with caplog.at_level(logging.ERROR):
         assert policy.load(b'{"Statement": 1}', "pail") is policy.BROKEN
+        assert policy.load(json.dumps(document(statement(Action="a"))).encode(), "pail").public
     assert "policy of bucket pail cannot be enforced" in caplog.text
+    assert caplog.text.endswith("Policy has invalid action: 'a'\n")
     assert policy.load(json.dumps(document(statement())).encode(), "pail").sound
 
 
