@@ -94,7 +94,7 @@ class FsApp:
         self._sweep_age = sweep_age
         self._upload_age = upload_age
         self._start_sweeping: Callable[[], None] | None = self._start
-        self._watched: tuple[Any, float] | None = None
+        self._watched: tuple[Any, float, Any] | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer the Call that ``s3api`` made; without one there is nothing here."""
@@ -111,13 +111,17 @@ class FsApp:
             reply = error.bare()
         return reply(environ, start_response)  # type: ignore[no-any-return]
 
+    def spool(self) -> tuple[str, str, bool]:
+        """Return what ``glacier`` keeps events by: folder, node, and whether 200s are durable."""
+        return self.backend.spool()
+
     def has_tiers(self) -> bool:
         """Whether objects may be on tape, for ``glacier``: on ScoutFS."""
         return self.backend.store.capabilities.scoutfs
 
-    def watch_restores(self, driver: Any, interval_s: float) -> None:
+    def watch_restores(self, driver: Any, interval_s: float, events: Any = None) -> None:
         """Look after what is asked back from tape, for ``glacier``, from the first request on."""
-        self._watched = driver, interval_s
+        self._watched = driver, interval_s, events
 
     def stage_failed(self, path: str) -> None:
         """Note that a file could not be brought back from tape, for ``glacier``."""
@@ -137,12 +141,14 @@ class FsApp:
         threading.Thread(target=self._look_after, name="sweep", daemon=True).start()
         if self._watched is not None:
             threading.Thread(target=self._watch, name="restores", daemon=True).start()
+            if self._watched[2] is not None:
+                self._watched[2].start()
 
     def _watch(self) -> None:
         watch = None
         while self._watched is not None:
-            driver, interval_s = self._watched
-            watch = watch or returning.Watch(driver, time.time())
+            driver, interval_s, events = self._watched
+            watch = watch or returning.Watch(driver, time.time(), events)
             time.sleep(interval_s)
             try:
                 self.backend.watch_restores(watch)

@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 
 from s3filters import options
 from s3filters.backends.fs.cold import Tiering
+from s3filters.events import outlets
+from s3filters.events.events import Events
 from s3filters.pipeline.base import App, Filter
 from s3filters.s3 import restore, rules
 from s3filters.s3.call import Call
@@ -85,6 +87,29 @@ class Options:
         options.whole(1),
         "Seconds between two looks at what was asked back: whether it is here, or its days over.",
     )
+    events_file: str = options.option(
+        "",
+        options.text,
+        "File that gets a line of JSON, S3's event message, when a restore is asked for, is here, "
+        "and is over.",
+    )
+    events_url: str = options.option(
+        "", outlets.check_url, "URL, http or https, that gets the same messages by POST."
+    )
+    events_timeout: int = options.option(
+        10, options.whole(1, 3600), "Seconds that the URL may take to say anything."
+    )
+    events_folder: str = options.option(
+        "",
+        options.text,
+        "Folder where messages are that nobody has got yet; empty = .sgwtmp/events of the root.",
+    )
+    events_waiting: int = options.option(
+        100000,
+        options.whole(1),
+        "Messages that may wait there, for the file and for the URL each. Then RestoreObject is "
+        "answered SlowDown, and nothing more is seen to be here or over, until some were taken.",
+    )
     command_timeout: int = options.option(
         3600, options.whole(1), "Seconds after which a program is ended and counts as failed."
     )
@@ -128,18 +153,20 @@ class Glacier(Filter):
     def __init__(self, app: App, settings: Options) -> None:
         super().__init__(app)
         end = _end(app)
+        tiers = end is not None and end.has_tiers()
         driver = driver_of(settings, None if end is None else end.stage_failed)
         self._tiering = Tiering(
             driver,
             as_aws=settings.restore_header == "aws",
             at_once=settings.cold_at_once,
             ranges=settings.online_ranges,
+            events=events_of(settings, end) if tiers else None,
         )
         self._archives = driver is not None and driver.archives
-        if end is None or not end.has_tiers():
+        if not tiers:
             self._gates = {"RestoreObject": self.restore}
         else:
-            end.watch_restores(driver, settings.watch_interval)
+            end.watch_restores(driver, settings.watch_interval, self._tiering.events)
 
     def read(self, call: Call) -> None:
         """Let the answer tell where the data are."""
@@ -163,6 +190,27 @@ def _end(app: Any) -> Any:
     while app is not None and not hasattr(app, "has_tiers"):
         app = getattr(app, "app", None)
     return app
+
+
+def events_of(settings: Options, end: Any) -> Events | None:
+    """Return where restores are told of, None when it is nowhere.
+
+    :param end: the app at the end of the pipeline
+    """
+    if not settings.events_file and not settings.events_url:
+        return None
+    folder, node, durable = end.spool()
+    webhook = None
+    if settings.events_url:
+        webhook = outlets.Webhook(settings.events_url, settings.events_timeout)
+    return Events(
+        settings.events_folder or folder,
+        node,
+        settings.events_waiting,
+        file=settings.events_file,
+        webhook=webhook,
+        durable=durable,
+    )
 
 
 def driver_of(settings: Options, failed: Callable[[str], None] | None = None) -> Driver | None:

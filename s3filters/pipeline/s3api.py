@@ -94,6 +94,7 @@ class S3api:
         call = Call(row.name, bucket or "", key or "", None, params)
         call.identity = environ.get(IDENTITY)
         call.request_id = environ.get(REQUEST_ID, "")
+        call.remote = environ.get("REMOTE_ADDR", "")
         if query:
             _read_query(call, query)
         owner = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")

@@ -86,6 +86,7 @@ class Call:
     body: Body | None = None
     identity: Identity | None = None
     request_id: str = ""
+    remote: str = ""  # address of who asks, where it is known
     checks: list[Check] = field(default_factory=list)
     source_checks: Sequence[Check] = ()
     permit: Callable[[str, str | None], Sequence[Check]] | None = None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -72,6 +73,9 @@ _KINDS: dict[str, type] = {
 }
 
 
+Around = Callable[[Record, Restore], AbstractContextManager[None]]
+
+
 def ask(tree: Tree, bucket: str, key: str, decide: Callable[[int, Record], T]) -> T:
     """Look at an object and decide about it, under its key's lock; return what ``decide`` does.
 
@@ -103,10 +107,21 @@ def write(fd: int, restore: Restore, tell: Callable[[], None] | None = None) -> 
         raise
 
 
-def settle(tree: Tree, bucket: str, key: str, ends: Callable[[Restore], Restore]) -> Restore | None:
+def settle(
+    tree: Tree,
+    bucket: str,
+    key: str,
+    ends: Callable[[Restore], Restore],
+    around: Around | None = None,
+) -> Restore | None:
     """Close the open request of an object whose blocks are all online; return it as it is now.
 
-    None when there is none. Raise NoSuchKey, NoSuchBucket, StoreError.
+    None when there is none.
+
+    :param around: called with the record and the closed request; what it returns is entered while
+        that is written down
+
+    Raise NoSuchKey, NoSuchBucket, StoreError.
     """
 
     def close(fd: int, record: Record) -> Restore | None:
@@ -116,7 +131,8 @@ def settle(tree: Tree, bucket: str, key: str, ends: Callable[[Restore], Restore]
         if scoutfs.state(fd, tree.capabilities.format_version).offline_blocks:
             return found
         found = ends(found)
-        write(fd, found)
+        with nullcontext() if around is None else around(record, found):
+            write(fd, found)
         return found
 
     return ask(tree, bucket, key, close)

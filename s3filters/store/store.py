@@ -124,10 +124,14 @@ class Store(Tree):
         return restores.ask(self, bucket, key, decide)
 
     def settle_restore(
-        self, bucket: str, key: str, ends: Callable[[restores.Restore], restores.Restore]
+        self,
+        bucket: str,
+        key: str,
+        ends: Callable[[restores.Restore], restores.Restore],
+        around: restores.Around | None = None,
     ) -> restores.Restore | None:
-        """Close the request of an object that is back. Errors: ``restores.settle``."""
-        return restores.settle(self, bucket, key, ends)
+        """Close the request of an object that is back. Parameters, errors: ``restores.settle``."""
+        return restores.settle(self, bucket, key, ends, around)
 
     # Uploads ------------------------------------------------------------------------------------
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from s3filters.backends.fs.returning import ASK_AGAIN_S, Watch
+from s3filters.events.message import Event
 from s3filters.store.scoutfs import STAGING
 from s3filters.tiers.base import CannotAsk, File
 from tests.functional.asking import body_of
@@ -58,10 +60,12 @@ class Watched:
                 object.__setattr__(app._tiering, "driver", self.robot)
             app = app.app
         self.backend = app.backend
-        self.watch = Watch(self.robot, time.time() - 1000, self._tell)
+        self.watch = Watch(self.robot, time.time() - 1000, self)  # type: ignore[arg-type]
 
-    def _tell(self, word: str, bucket: str, key: str, request: object) -> None:
-        self.told.append((word, bucket, key))
+    @contextlib.contextmanager
+    def about(self, event: Event) -> Iterator[None]:
+        yield
+        self.told.append((event.name, event.bucket, event.key))
 
     def look(self) -> int:
         count: int = self.backend.watch_restores(self.watch)
@@ -95,11 +99,11 @@ def test_the_whole_story_is_told(watched: Watched, cold: Cold) -> None:
     cold.stage("a/key")
     watched.look()
     watched.look()
-    assert watched.told == [("restored", "box", "a/key")]
+    assert watched.told == [("ObjectRestore:Completed", "box", "a/key")]
     assert end_said(cold.head("a/key")[1])
     cold.expire("a/key")
     watched.look()
-    assert watched.told[1:] == [("ended", "box", "a/key")]
+    assert watched.told[1:] == [("ObjectRestore:Delete", "box", "a/key")]
     assert watched.robot.asked == [("stage", "key", "Bulk"), ("release", "key", "")]
     assert (watched.notes, cold.record("a/key")) == ([], None)
     assert watched.look() == 0

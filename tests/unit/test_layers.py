@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "sign": {"s3"},
     "access": {"s3"},
     "tiers": {"store"},
-    "backends": {"access", "store", "s3", "offload", "tiers"},
-    "pipeline": {"access", "backends", "sign", "s3", "options", "offload", "tiers"},
+    "events": set(),
+    "backends": {"access", "store", "s3", "offload", "tiers", "events"},
+    "pipeline": {"access", "backends", "sign", "s3", "options", "offload", "tiers", "events"},
     "server": {"options", "offload"},
     "commands": {"access", "server", "pipeline", "backends", "sign", "s3", "options", "offload"},
 }

@@ -15,12 +15,15 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
+from s3filters.backends.fs import telling
 from s3filters.backends.fs.parts import Part
+from s3filters.events.events import Events
+from s3filters.events.message import COMPLETED
 from s3filters.s3 import restore as words
 from s3filters.s3 import xml
 from s3filters.s3.call import Call
@@ -45,13 +48,14 @@ class Tiering:
 
     ``as_aws``: the header is AWS's, else as Versity's gateway has it. ``at_once``: an object that
     was put with a cold class is one before its data are on tape. ``ranges``: bytes that are here
-    are served, though others of the object are not.
+    are served, though others of the object are not. ``events`` are where restores are told of.
     """
 
     driver: Driver | None = None
     as_aws: bool = False
     at_once: bool = False
     ranges: bool = False
+    events: Events | None = None
 
 
 class Shown(NamedTuple):
@@ -117,7 +121,7 @@ def tell(part: Part, call: Call, record: Record, headers: list[tuple[str, str]])
     shown = look(tiering, record, time.time())
     if shown.readable and shown.restore is not None and shown.restore.open:
         with suppress(StoreError):  # then the next who looks writes it down
-            part.offload.run(part.store.settle_restore, call.bucket, call.key, settled)
+            part.offload.run(_settle, part, tiering, call.bucket, call.key)
     said = shown.storage_class
     headers[:] = [pair for pair in headers if pair[0] != CLASS]
     if said != "STANDARD" or not tiering.as_aws:  # S3 has no header for its own usual class
@@ -125,6 +129,16 @@ def tell(part: Part, call: Call, record: Record, headers: list[tuple[str, str]])
     text = restore_header(tiering, shown)
     if text:
         headers.append(("x-amz-restore", text))
+
+
+def _settle(part: Part, tiering: Tiering, bucket: str, key: str) -> None:
+    """Write down that an object is back, and tell of it, in a blocking verb."""
+
+    def tell(record: Record, restore: Restore) -> AbstractContextManager[None]:
+        subject = telling.Subject(bucket, key, record, restore)
+        return telling.about(part, tiering.events, COMPLETED, subject)
+
+    part.store.settle_restore(bucket, key, settled, tell)
 
 
 def settled(restore: Restore) -> Restore:

@@ -9,18 +9,20 @@ import logging
 import time
 from dataclasses import replace
 
-from s3filters.backends.fs import cold
-from s3filters.backends.fs.cold import Shown, Tiering
+from s3filters.backends.fs import cold, telling
+from s3filters.backends.fs.cold import Shown
 from s3filters.backends.fs.parts import Part, ask, only_null_version
+from s3filters.backends.fs.telling import Subject
+from s3filters.events.message import COMPLETED, DELETE, POST
 from s3filters.s3 import restore as words
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import asked as notes
-from s3filters.store import restores
+from s3filters.store import changing, restores
 from s3filters.store.errors import NoSuchKey, StoreError
-from s3filters.store.metadata import Record
+from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
 from s3filters.tiers.base import CannotAsk, Driver
 
@@ -67,21 +69,51 @@ class Restoring(Part):
         now_s = time.time()
         shown = cold.look(tiering, record, now_s)
         if shown.readable:
-            return _again(tiering, shown, fd, wanted, now_s)
+            return self._again(call, fd, record, shown, now_s)
         if shown.ongoing:
             asked = _upgraded(shown, wanted)
         else:
             asked = Restore(int(now_s * 1e9), wanted.days, wanted.tier, wanted.description)
+        self._end_past(call, fd, record)
         notes.note(self.store.root, call.bucket, call.key)
+        subject = Subject(call.bucket, call.key, record, asked)
+        with telling.about(self, tiering.events, POST, subject, call):
+            self._begin(call, fd, shown, asked)
+        return 202
+
+    def _again(self, call: Call, fd: int, record: Record, shown: Shown, now_s: float) -> int:
+        """Count the days of a restored object from now on."""
+        if shown.restore is None:
+            if call.tiering.as_aws:
+                message = "Restore is not allowed for the object's current storage class"
+                raise S3Error("InvalidObjectState", message, StorageClass=shown.storage_class)
+            return 200
+        days = call.params["Restore"].days
+        later = replace(shown.restore, days=days, end_s=words.end_of(now_s, days))
+        events = call.tiering.events if shown.restore.open else None  # else they know it is back
+        subject = Subject(call.bucket, call.key, record, later)
+        with telling.about(self, events, COMPLETED, subject):
+            restores.write(fd, later)
+        return 200
+
+    def _begin(self, call: Call, fd: int, shown: Shown, asked: Restore) -> None:
+        """Write a request down and have the archiver asked. Raise CannotAsk."""
         if not shown.offline:  # archived by name alone, so it is back as soon as it is asked for
             restores.write(fd, asked)
-            return 202
-        driver: Driver | None = tiering.driver
+            return
+        driver: Driver | None = call.tiering.driver
         if driver is None:
             raise CannotAsk("No archiver is configured that could be asked.")
         file = cold.file_of(self, call, fd, asked.tier)
         restores.write(fd, replace(asked, flagged=driver.flagged), lambda: driver.stage(file))
-        return 202
+
+    def _end_past(self, call: Call, fd: int, record: Record) -> None:
+        """Tell that an earlier restore is over, when nobody has seen that yet."""
+        past = restores.decode(record.restore)
+        if past is not None and not past.open:
+            subject = Subject(call.bucket, call.key, record, past)
+            with telling.about(self, call.tiering.events, DELETE, subject):
+                changing.put(fd, {RESTORE: None})
 
     def stage_failed(self, path: str) -> None:
         """Write down that a file could not be staged, whose request is open. For drivers."""
@@ -98,18 +130,6 @@ class Restoring(Part):
             pass  # it was deleted meanwhile
         except StoreError as error:
             log.warning("could not note that %s failed: %s", ascii(path), error)
-
-
-def _again(tiering: Tiering, shown: Shown, fd: int, wanted: RestoreRequest, now_s: float) -> int:
-    """Count the days of a restored object from now on."""
-    if shown.restore is None:
-        if tiering.as_aws:
-            message = "Restore is not allowed for the object's current storage class"
-            raise S3Error("InvalidObjectState", message, StorageClass=shown.storage_class)
-        return 200
-    end_s = words.end_of(now_s, wanted.days)
-    restores.write(fd, replace(shown.restore, days=wanted.days, end_s=end_s))
-    return 200
 
 
 def _upgraded(shown: Shown, wanted: RestoreRequest) -> Restore:

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3filters.backends.fs import cold
+from s3filters.backends.fs import cold, telling
 from s3filters.backends.fs.parts import Part
+from s3filters.backends.fs.telling import Subject
+from s3filters.events.events import Events
+from s3filters.events.message import COMPLETED, DELETE
 from s3filters.store import asked as notes
-from s3filters.store import changing, restores
+from s3filters.store import changing, paths, restores
 from s3filters.store.asked import Asked
 from s3filters.store.errors import NoSuchBucket, NoSuchKey, StoreError
 from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
 from s3filters.tiers.base import CannotAsk, Driver, File
 
-# What is to be done about an object; the first two are told as well.
+# What is to be done about an object; of the first two others are told.
 RESTORED, ENDED, ASK, FORGET, WAIT = "restored", "ended", "ask", "forget", "wait"
 ASK_AGAIN_S = 6 * 3600.0  # what nobody has brought back after so long is asked for again
 
@@ -35,12 +37,12 @@ class Watch:
     """What one process knows while it looks after restores.
 
     :param begun_s: when the process began: what was asked before was asked of another
-    :param tell: called with ``restored`` or ``ended``, bucket, key and the request
+    :param events: where it is told what came back and what is over
     """
 
     driver: Driver | None
     begun_s: float
-    tell: Callable[[str, str, str, Restore], None] | None = None
+    events: Events | None = None
 
     def must_ask(self, one: Asked, now_s: float) -> bool:
         """Whether nobody may be at an open request any more."""
@@ -49,6 +51,12 @@ class Watch:
 
 class Returning(Part):
     """Restores that were asked for."""
+
+    def spool(self) -> tuple[str, str, bool]:
+        """Return where events are kept, this node's name, and whether they have to be durable."""
+        store = self.store
+        folder = f"{store.root.path}/{paths.HIDDEN}/events"
+        return folder, store.node, store.durability == "full"
 
     def watch_restores(self, watch: Watch) -> int:
         """Look at all of them once; return how many were noted. Raise OSError."""
@@ -75,8 +83,6 @@ class Returning(Part):
             return
         if request is not None:
             log.info("%s/%s: %s", one.bucket, ascii(one.key)[1:-1], word)
-            if watch.tell is not None:
-                watch.tell(word, one.bucket, one.key, request)
 
     def _act(self, watch: Watch, one: Asked, fd: int, record: Record) -> tuple[str, Restore | None]:
         """Do what is to be done; return what has become true of which request."""
@@ -87,12 +93,16 @@ class Returning(Part):
             notes.forget(self.store.root, one.bucket, one.key)
         elif what == RESTORED:
             request = cold.settled(request)
-            restores.write(fd, request)
+            subject = Subject(one.bucket, one.key, record, request)
+            with telling.about(self, watch.events, COMPLETED, subject):
+                restores.write(fd, request)
             return what, request
         elif what == ENDED:
-            if watch.driver is not None and not _is_offline(record):
-                watch.driver.release(file)
-            changing.put(fd, {RESTORE: None})
+            subject = Subject(one.bucket, one.key, record, request)
+            with telling.about(self, watch.events, DELETE, subject):
+                if watch.driver is not None and not _is_offline(record):
+                    watch.driver.release(file)
+                changing.put(fd, {RESTORE: None})
             notes.forget(self.store.root, one.bucket, one.key)
             return what, request
         elif what == ASK and watch.driver is not None:

@@ -37,7 +37,7 @@ class Below:
         self.asked = 0
         self.watched = None
 
-    def watch_restores(self, driver, interval_s):
+    def watch_restores(self, driver, interval_s, events):
         self.watched = driver, interval_s
 
     def stage_failed(self, path):

@@ -1,0 +1,115 @@
+"""Carries events from a spool to an outlet, each until it was taken.
+
+An event that the receiver refuses waits while others go, longer each time. When nothing can be sent
+at all everything waits, longer each time. Nothing is given up: only what was taken is removed, so a
+death in between sends it again. After a start what is in the spool goes out first.
+
+Among the nodes of one ScoutFS each has a spool of its own, beside those of the others, because
+locks stay on their node; of a node that has not been at it for long the others deliver.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from s3filters.events.outlets import Outlet, Refused
+from s3filters.events.spool import Spool
+
+log = logging.getLogger("s3filters.events")
+
+FIRST_PAUSE_S = 1.0  # doubled each time
+LAST_PAUSE_S = 300.0
+LOOK_S = 5.0  # how often who has nothing to do looks for what other processes put there
+NEIGHBOURS_S = 60.0
+
+
+class Delivery:
+    """The work of one thread.
+
+    :param name: of the outlet, for the log
+    """
+
+    def __init__(self, name: str, spool: Spool, outlet: Outlet) -> None:
+        self.spool = spool
+        self._name = name
+        self._outlet = outlet
+        self._refused: dict[Path, tuple[int, float]] = {}  # how often, and not before when
+        self._failures = 0
+        self._looked = float("-inf")
+        self.ended = False
+
+    def work(self) -> None:
+        """Deliver for ever."""
+        while not self.ended:
+            try:
+                self.look()
+                pause_s = self.pause_s()
+            except OSError as error:
+                log.warning("events for the %s wait: %s", self._name, error)
+                pause_s = LAST_PAUSE_S
+            if self._failures:
+                time.sleep(pause_s)
+            else:
+                self.spool.pause(pause_s)
+
+    def pause_s(self) -> float:
+        """Return how long to wait until the next look."""
+        return _pause(self._failures) if self._failures else LOOK_S
+
+    def look(self) -> int:
+        """Deliver once what waits; return how many were taken. Raise OSError."""
+        self._refused = {path: how for path, how in self._refused.items() if path.exists()}
+        count = self._from(self.spool)
+        if time.monotonic() - self._looked > NEIGHBOURS_S:
+            self._looked = time.monotonic()
+            count += sum(self._from(spool) for spool in self._left() if not self._failures)
+        return count
+
+    def _left(self) -> list[Spool]:
+        """Return the spools of other nodes that nobody delivers from."""
+        folder = self.spool.folder
+        try:
+            names = os.listdir(folder.parent)
+        except FileNotFoundError:
+            return []
+        others = [Spool(folder.parent / name, 0) for name in names if name != folder.name]
+        return [spool for spool in others if spool.waiting() and spool.is_left()]
+
+    def _from(self, spool: Spool) -> int:
+        count = 0
+        with spool.alone() as alone:
+            for path in spool.waiting() if alone else ():
+                tries, not_before = self._refused.get(path, (0, 0.0))
+                if not_before > time.monotonic():
+                    continue
+                try:
+                    count += self._deliver(path)
+                except Refused as error:
+                    self._refused[path] = tries + 1, time.monotonic() + _pause(tries + 1)
+                    log.warning("the %s refuses an event: %s (%s)", self._name, error, path.name)
+                except OSError as error:
+                    self._failures += 1
+                    log.warning("events for the %s wait: %s", self._name, error)
+                    break
+        if count or alone:
+            self._outlet.rest()
+        return count
+
+    def _deliver(self, path: Path) -> int:
+        try:
+            message = path.read_bytes()
+        except FileNotFoundError:
+            return 0
+        if message:  # a death may leave a file before there is anything in it
+            self._outlet.send(message, path.name.removeprefix("new.").partition(".")[0])
+        path.unlink(missing_ok=True)
+        self._refused.pop(path, None)
+        self._failures = 0
+        return 1
+
+
+def _pause(failures: int) -> float:
+    return float(min(FIRST_PAUSE_S * 2 ** min(failures - 1, 20), LAST_PAUSE_S))
