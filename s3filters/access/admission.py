@@ -7,19 +7,20 @@ for its source too, DeleteObjects for each of its keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from s3filters.access import actions, facts, grants, ownership
-from s3filters.access.asking import Asking
+from s3filters.access.asking import Asking, refusal
 from s3filters.access.context import TagsNotRead
-from s3filters.access.decision import ObjectFacts
+from s3filters.access.decision import Denial, ObjectFacts
 from s3filters.access.ownership import ENFORCED
 from s3filters.s3 import table
 from s3filters.s3.call import KNOWS, Check
 
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
+_PUT_ACL = "s3:PutObjectAcl"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
 _NAMING = frozenset({"PutBucketAcl", "PutBucketPolicy", "PutObjectAcl"})  # accounts, in the body
@@ -84,19 +85,29 @@ def _to_new(asking: Asking) -> None:
 
 
 def _demand_of_new(asking: Asking, action: str) -> None:
-    """Demand, as its owner, what is done to a new object beside writing it."""
+    """Demand, as its owner, what is done to a new object beside writing it.
+
+    Where no ACL counts, those that are taken are what there is: whoever may write may send them
+    unless a policy denies it. AWS's policies that require such a header allow s3:PutObject alone.
+    """
     call, requester = asking.call, asking.requester
     key = call.key
     new = ObjectFacts("" if requester is None else requester.id)
+    idle = action == _PUT_ACL and asking.facts.ownership == ENFORCED
+
+    def demand(tags: Mapping[str, str] | None) -> None:
+        denial = asking.denial(action, key, new, tags)
+        if denial is not None and not (idle and denial is Denial.NOT_GRANTED):
+            raise refusal(denial, requester, action, asking.facts.name, key)
+
     try:
-        asking.demand(action, key, new)
+        demand(None)
         return
     except TagsNotRead:  # of what it replaces
         pass
 
     def check(record: Any) -> None:
-        tags = {} if record is None else asking.tags_of(record)
-        asking.demand(action, key, new, tags)
+        demand({} if record is None else asking.tags_of(record))
 
     call.checks.append(check)
 

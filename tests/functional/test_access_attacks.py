@@ -232,3 +232,16 @@ def test_a_grant_to_write_deletes_no_version_by_either_operation(people, box):
         found = document(people(who, "POST", "/box?delete", body, proof))
         assert [one.findtext("Key") for one in found.iter("Deleted")] == deleted
     assert not (box / "key").exists()
+
+
+# --- policies of AWS's own examples ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ownership", [ENFORCED, words.PREFERRED, WRITER])
+def test_a_policy_may_require_the_header_that_gives_the_owner_full_control(people, box, ownership):
+    condition = {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}
+    rules = {"Principal": EVE, "Action": "s3:PutObject", "Condition": condition}
+    configure(box, ownership=ownership, policy=policy(rules))
+    for acl, outcome in (("bucket-owner-full-control", (200, "")), ("public-read", DENIED)):
+        assert told(people("eve", "PUT", "/box/new", b"1", {"x-amz-acl": acl})) == outcome
+    assert told(people("eve", "PUT", "/box/new", b"1")) == DENIED
