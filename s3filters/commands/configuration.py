@@ -71,12 +71,19 @@ class Configuration:
 
     def uses(self, name: str) -> bool:
         """Return whether a section of the ini uses the entry point of this name of ours."""
+        return self.section(name) is not None
+
+    def section(self, name: str) -> dict[str, str] | None:
+        """Return the options of the section that uses this entry point of ours, None without."""
         with self._mistakes():
             parser = self._loader().parser
-        return any(
-            parser.get(section, "use", raw=True, fallback="").strip() == f"egg:s3filters#{name}"
-            for section in parser.sections()
-        )
+            written = self._written()
+            for section in parser.sections():
+                used = parser.get(section, "use", raw=True, fallback="").strip()
+                if used == f"egg:s3filters#{name}":
+                    own = [option for option in written[section] if option != "use"]
+                    return {option: parser.get(section, option) for option in own}
+        return None
 
     def check_default(self) -> None:
         """Raise UsageError for a name in ``[DEFAULT]`` that is nearly a shared option's.

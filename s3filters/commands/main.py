@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from s3filters import __version__
-from s3filters.commands import account, credential, ini, serve, uploads
+from s3filters.commands import account, cold, credential, ini, restore, serve, uploads
 from s3filters.commands.errors import CommandError
 
-COMMANDS = (serve, account, credential, uploads, ini)
+COMMANDS = (serve, account, credential, uploads, cold, restore, ini)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -46,6 +46,16 @@ def note(root: Root, bucket: str, key: str) -> None:
         os.close(above)
 
 
+def leave(root: Root, bucket: str, key: str) -> None:
+    """Mark a noted object as one that nobody was asked for yet. Raise OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        folder = _open(root, bucket)
+        try:
+            os.utime(_name(key), (0, 0), dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
 def forget(root: Root, bucket: str, key: str) -> None:
     """Remove the note of an object, if there is one. Raise OSError."""
     with contextlib.suppress(FileNotFoundError):

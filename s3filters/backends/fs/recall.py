@@ -1,0 +1,106 @@
+"""Objects whose data may be on tape, as who runs the service sees them, and asks them back.
+
+No operation of S3: whoever may read and write the folder may do it, without an account. A driver
+that sets the archiver's flags is told here and now. One that runs programs is left to the daemons,
+which gather what is asked of them into batches: the request is written down as one that nobody is
+at, and the next pass of a daemon (option ``watch_interval``) takes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from s3filters.backends import base
+from s3filters.backends.base import translate
+from s3filters.backends.fs import FsBackend, cold
+from s3filters.backends.fs.cold import Shown, Tiering
+from s3filters.s3.call import Call
+from s3filters.s3.restore import RestoreRequest
+from s3filters.store import asked as notes
+from s3filters.store import tier, walk
+from s3filters.store.errors import StoreError
+from s3filters.store.metadata import Record
+from s3filters.store.tier import Tier
+from s3filters.tiers.base import File
+
+ONLINE, RESTORED, STAGING, OFFLINE, PARTLY, FAILED = (
+    "online",
+    "restored",
+    "staging",
+    "offline",
+    "partly",
+    "failed",
+)
+_PAGE = 1000
+
+
+class Seen(NamedTuple):
+    """An object: ``state`` is one of the words above, ``end_s`` when a restored one goes again."""
+
+    key: str
+    size: int
+    ino: int
+    state: str
+    storage_class: str
+    end_s: int
+
+
+def seen(backend: FsBackend, tiering: Tiering, bucket: str, prefix: str = "") -> Iterator[Seen]:
+    """Yield the objects of a bucket in the order of their keys. Raise S3Error."""
+    after, more = "", True
+    while more:
+        try:
+            page = walk.page(backend.store, bucket, prefix, "", after, _PAGE)
+        except StoreError as error:
+            raise translate(error) from error
+        now_s = time.time()
+        for entry in page.entries:
+            record = entry.record
+            shown = cold.look(tiering, record, now_s)
+            state = _state(record, shown)
+            yield Seen(entry.key, record.size, record.ino, state, shown.storage_class, shown.end_s)
+        after, more = page.last, page.truncated
+
+
+def _state(record: Record, shown: Shown) -> str:
+    if shown.readable:
+        return ONLINE if shown.restore is None else RESTORED
+    if shown.ongoing:
+        return STAGING
+    if record.state is None or not shown.offline:  # archived by name alone
+        return OFFLINE
+    given_up = shown.restore is not None and shown.restore.failed
+    if given_up or tier.tier_of(record.state, record.sam_flags) is Tier.STAGE_FAILED:
+        return FAILED
+    return PARTLY if record.state.online_blocks else OFFLINE
+
+
+def ask(backend: FsBackend, tiering: Tiering, bucket: str, key: str, wanted: RestoreRequest) -> int:
+    """Have an object restored; return the status as RestoreObject has it. Raise S3Error."""
+    left = tiering.driver is not None and not tiering.driver.flagged
+    if left:
+        tiering = replace(tiering, driver=_Left())
+    call = Call("RestoreObject", bucket, key, params={"Restore": wanted}, tiering=tiering)
+    status: int = base.answer(backend, call).status_code
+    if left and status == 202:
+        notes.leave(backend.store.root, bucket, key)
+    return status
+
+
+class _Left:
+    """The driver of a process that leaves all to another, and remembers nothing itself."""
+
+    flagged = False
+    archives = False
+
+    def stage(self, file: File) -> None:
+        """Leave it."""
+
+    def archive(self, file: File) -> None:
+        """Leave it."""
+
+    def release(self, file: File) -> None:
+        """Leave it."""
