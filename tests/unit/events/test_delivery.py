@@ -1,0 +1,213 @@
+"""Each event until it was taken: retried, later each time, across deaths and nodes."""
+
+import json
+import os
+import time
+
+import pytest
+
+from s3filters.events import delivery as module
+from s3filters.events.delivery import Delivery
+from s3filters.events.events import Events
+from s3filters.events.outlets import Refused, Webhook
+from s3filters.events.spool import LEFT_S, Spool
+from tests.unit.events.receiver import receiving
+from tests.unit.events.test_message import event
+
+
+class Taker:
+    """An outlet that fails as it is told."""
+
+    def __init__(self):
+        self.got = []
+        self.refuses = set()
+        self.broken = False
+
+    def send(self, message, id_):
+        if self.broken:
+            raise OSError("broken")
+        if message in self.refuses:
+            raise Refused("answered 400")
+        self.got.append((id_, message))
+
+    def rest(self):
+        pass
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "webhook" / "here", 100)
+
+
+@pytest.fixture
+def taker():
+    return Taker()
+
+
+@pytest.fixture
+def delivery(spool, taker):
+    return Delivery("webhook", spool, taker)
+
+
+def happen(spool, *ids):
+    for number, id_ in enumerate(ids):
+        spool.prepare(id_, id_.encode()).happened()
+        os.utime(spool.folder / f"{id_}.json", (1000 + number,) * 2)
+
+
+def test_what_was_taken_is_gone(delivery, spool, taker):
+    happen(spool, "b", "a")
+    assert delivery.look() == 2
+    assert taker.got == [("b", b"b"), ("a", b"a")]
+    assert delivery.look() == 0
+    assert len(taker.got) == 2
+
+
+def test_nothing_is_lost_while_nothing_can_be_sent(delivery, spool, taker, caplog):
+    happen(spool, "a", "b")
+    taker.broken = True
+    for _ in range(3):
+        assert delivery.look() == 0
+    assert "broken" in caplog.text
+    taker.broken = False
+    assert delivery.look() == 2
+
+
+def test_each_failure_makes_the_next_pause_longer(delivery, spool, taker):
+    happen(spool, "a")
+    taker.broken = True
+    pauses = []
+    for _ in range(12):
+        delivery.look()
+        pauses.append(delivery.pause_s())
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert pauses[-1] == module.LAST_PAUSE_S
+    taker.broken = False
+    delivery.look()
+    assert delivery.pause_s() == module.LOOK_S
+
+
+def test_one_that_is_refused_waits_and_does_not_stop_the_others(
+    delivery, spool, taker, monkeypatch
+):
+    happen(spool, "bad", "good")
+    taker.refuses = {b"bad"}
+    assert delivery.look() == 1
+    assert taker.got == [("good", b"good")]
+    taker.refuses = set()
+    assert delivery.look() == 0  # not yet
+    later = time.monotonic() + module.FIRST_PAUSE_S + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert delivery.look() == 1
+
+
+def test_what_a_death_left_without_content_is_removed(delivery, spool, taker):
+    spool.prepare("empty", b"").happened()
+    delivery.look()
+    assert (taker.got, spool.waiting()) == ([], [])
+
+
+def test_a_death_before_what_was_taken_is_removed_sends_it_again(spool, taker, monkeypatch):
+    happen(spool, "a")
+
+    class Death(BaseException):
+        pass
+
+    def die(*_args, **_more):
+        raise Death
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(spool.folder), "unlink", die)
+        with pytest.raises(Death):
+            Delivery("webhook", spool, taker).look()
+    Delivery("webhook", Spool(spool.folder, 100), taker).look()
+    assert taker.got == [("a", b"a")] * 2
+
+
+def test_who_comes_later_leaves_the_work_to_who_is_at_it(delivery, spool, taker):
+    happen(spool, "a")
+    with spool.alone():
+        assert delivery.look() == 0
+    assert delivery.look() == 1
+
+
+def test_what_a_node_left_another_delivers(delivery, taker, tmp_path):
+    other = Spool(tmp_path / "webhook" / "other", 100)
+    happen(other, "a")
+    with other.alone():
+        pass  # it lives
+    delivery.look()
+    assert taker.got == []
+    os.utime(other.folder / "lock", (time.time() - LEFT_S - 1,) * 2)
+    delivery._looked = float("-inf")
+    assert delivery.look() == 1
+
+
+def test_events_go_to_a_file_and_to_a_url(tmp_path, receiver):
+    file = tmp_path / "events.jsonl"
+    events = Events(tmp_path / "spool", file=str(file), webhook=Webhook(receiver.url, 5))
+    with events.about(event()):
+        assert receiver.got == []
+    events.start()
+    wait(lambda: receiver.got and file.exists() and file.read_bytes().endswith(b"\n"))
+    for one in events.deliveries:
+        one.ended = True
+        one.spool.wake()
+    assert receiver.got == [file.read_bytes().rstrip()]
+    assert json.loads(receiver.got[0])["Records"][0]["eventName"] == "ObjectRestore:Post"
+
+
+def test_nobody_is_told_of_what_did_not_happen(tmp_path):
+    events = Events(tmp_path / "spool", file=str(tmp_path / "events"))
+    with pytest.raises(ZeroDivisionError), events.about(event()):
+        raise ZeroDivisionError
+    (delivery,) = events.deliveries
+    assert delivery.look() == 0
+    assert os.listdir(delivery.spool.folder) in ([], ["lock"])
+
+
+def test_nothing_is_done_when_an_event_cannot_be_kept(tmp_path, receiver):
+    hook = Webhook(receiver.url, 5)
+    events = Events(tmp_path / "spool", most=1, file=str(tmp_path / "f"), webhook=hook)
+    with events.about(event()):
+        pass
+    file, webhook = events.deliveries
+    file.look()
+    file.spool._counted = float("-inf")
+    with pytest.raises(OSError, match="wait"), events.about(event(key="other")):
+        pytest.fail("done")
+    assert (len(file.spool.waiting()), len(webhook.spool.waiting())) == (0, 1)
+
+
+def test_events_survive_a_restart_and_a_receiver_that_was_away(tmp_path):
+    with receiving() as gone:
+        url, port = gone.url, gone.port
+    first = Events(tmp_path / "spool", webhook=Webhook(url, 5))
+    keys = [f"key{number}" for number in range(5)]
+    for key in keys:
+        with first.about(event(key=key)):
+            pass
+    assert first.deliveries[0].look() == 0
+    with receiving(port) as receiver:
+        again = Events(tmp_path / "spool", webhook=Webhook(url, 5))
+        assert again.deliveries[0].look() == 5
+    told = [json.loads(body)["Records"][0]["s3"]["object"]["key"] for body in receiver.got]
+    assert told == keys
+
+
+def test_a_thread_goes_on_when_its_folder_cannot_be_read(delivery, spool, monkeypatch, caplog):
+    def broken():
+        delivery.ended = True
+        raise OSError("no such device")
+
+    monkeypatch.setattr(delivery, "look", broken)
+    monkeypatch.setattr(module, "LAST_PAUSE_S", 0.01)
+    delivery.work()
+    assert "no such device" in caplog.text
+
+
+def wait(until):
+    limit = time.monotonic() + 10
+    while not until():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
