@@ -132,6 +132,11 @@ def of_source(version_id: str | None) -> str:
     return "s3:GetObject" if version_id is None else "s3:GetObjectVersion"
 
 
+def of_tags(version_id: str | None) -> str:
+    """Return the action that is needed to learn of an object's tags."""
+    return "s3:GetObjectTagging" if version_id is None else "s3:GetObjectVersionTagging"
+
+
 def of_deletion(version_id: str | None) -> str:
     """Return the action that DeleteObjects needs on one of its keys."""
     return "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"

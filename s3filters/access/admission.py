@@ -24,6 +24,7 @@ _PUT_ACL = "s3:PutObjectAcl"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
 _NAMING = frozenset({"PutBucketAcl", "PutBucketPolicy", "PutObjectAcl"})  # accounts, in the body
+_SHOWING_TAGS = frozenset({"GetObject", "HeadObject"})
 # Operations of which nothing is left in the call for somebody who may do everything
 ONLY_ASKING = frozenset(name for name, row in table.OPERATIONS.items() if not row.writes)
 
@@ -62,6 +63,8 @@ def _to_what_is_there(asking: Asking) -> None:
         check = asking.of_object(call.key, wanted)
         if check.needed or wanted[0] not in actions.OF_BUCKET_OWNER:
             call.checks.append(check)
+        if call.operation in _SHOWING_TAGS:
+            call.shows_tags = check.shows_tags
     if call.operation in _NAMING:
         call.grants = partial(grants.of_headers, asking.environ)
         call.knows = asking.environ.get(KNOWS)

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from s3filters.access import facts
+from s3filters.access import actions, facts
 from s3filters.access.context import Context, TagsNotRead
 from s3filters.access.decision import (
     MISSING,
@@ -146,6 +146,13 @@ class OnObject:
             target, tags = facts.of_object(record.acl), asking.tags_of(record)
             for action in self._later:
                 asking.demand(action, self._key, target, tags)
+
+    def shows_tags(self, record: Any) -> bool:
+        """True when the requester may know of the tags of an object that he has been let see."""
+        asking = self._asking
+        action = actions.of_tags(asking.call.version_id)
+        target, tags = facts.of_object(record.acl), asking.tags_of(record)
+        return asking.denial(action, self._key, target, tags) is None
 
     @property
     def needed(self) -> bool:

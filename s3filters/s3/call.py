@@ -72,6 +72,8 @@ class Call:
     ``settings`` with a new bucket; ``grants`` reads the ACL in the headers for an owner, and the
     owner of the bucket if it is for an object; ``knows`` says whether an id there, or in a policy,
     is anybody's, None where nobody can say. ``tags`` are those of a body, once they are read.
+    ``shows_tags`` says by an object's record whether the requester may know of its tags, who may
+    where it is None.
     """
 
     operation: str
@@ -102,3 +104,4 @@ class Call:
     grants: Callable[[str, str | None], Any] | None = None
     knows: Callable[[str], bool] | None = None
     tags: Mapping[str, str] | None = None
+    shows_tags: Callable[[Any], bool] | None = None

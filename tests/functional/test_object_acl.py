@@ -163,7 +163,8 @@ def test_nothing_but_the_acl_changes(people, owned, key):
     people("owner", "PUT", f"/box/{key}?acl", b"", {"x-amz-acl": "public-read"})
     now = (owned / key).stat()
     assert (now.st_mtime_ns, now.st_ino, now.st_size) == (at.st_mtime_ns, at.st_ino, at.st_size)
-    again = people(None, "HEAD", f"/box/{key}").headers
+    assert people(None, "HEAD", f"/box/{key}").status == 200
+    again = people("owner", "HEAD", f"/box/{key}").headers
     for name in ("etag", "last-modified", "x-amz-meta-a", "x-amz-tagging-count", "content-length"):
         assert again[name] == shown[name]
     os.removexattr(owned / key, ATTRIBUTE)
@@ -369,6 +370,16 @@ def test_what_is_no_acl_is_refused_by_name_and_the_old_one_stays(
     before = on_disk(owned)
     assert told(people("bob", "PUT", "/box/key?acl", body, headers)) == (400, code)
     assert on_disk(owned) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b"junk", {}), (b"", {}), (b"", {"x-amz-acl": "all"}), (b"", {"x-amz-grant-read": "bob"})],
+)
+def test_a_stranger_is_not_told_what_is_wrong_with_his_acl(people, owned, body, headers):
+    put(people)
+    answer = people("eve", "PUT", "/box/key?acl", body, headers)
+    assert told(answer) == (403, "AccessDenied")
 
 
 def test_whom_nobody_knows_is_told_by_name_and_a_key_may_stand_for_its_account(people, owned):

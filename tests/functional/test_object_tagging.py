@@ -1,5 +1,7 @@
 """Tags of an object that is there: read, replaced and taken away."""
 
+import base64
+import hashlib
 import json
 import os
 import threading
@@ -283,6 +285,61 @@ def test_a_stranger_learns_and_changes_nothing(people, owned):
     assert on_disk(owned) == before
     assert asked(people, "owner") == asked(people, "boss") == [200, 200, 204]
     assert asked(people, "owner", "missing") == [404, 404, 404]
+
+
+def test_a_stranger_is_not_told_what_is_wrong_with_his_tags(people, root):
+    people("owner", "PUT", "/box", b"", {"x-amz-object-ownership": WRITER})
+    assert people("owner", "PUT", "/box/key", b"1").status == 200
+    for body in (b"junk", xml(("aws:a", "1")), b""):
+        answer = people("eve", "PUT", "/box/key?tagging", body)
+        assert told(answer) == (403, "AccessDenied")
+        answer = people("owner", "PUT", "/box/key?tagging", body)
+        assert answer.status == people("owner", "PUT", "/box/none?tagging", body).status == 400
+        assert told(people("eve", "PUT", "/box/none?tagging", body)) == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_how_many_tags_there_are_is_for_who_may_read_them(people, owned, method):
+    def count(who, target="/box/key"):
+        answer = people(who, method, target)
+        assert answer.status == 200
+        return answer.headers.get("x-amz-tagging-count")
+
+    rule = {"Principal": only("bob", "eve"), "Action": ["s3:GetObject", "s3:GetObjectVersion"]}
+    tags = {"Principal": only("bob"), "Action": "s3:GetObjectTagging"}
+    configure(owned, policy=policy(rule, tags))
+    assert [count(who) for who in ("owner", "boss", "bob", "eve")] == ["1", "1", "1", None]
+    assert count("eve", "/box/key?response-expires=never") is None
+    assert count("bob", "/box/key?response-expires=never") == "1"
+    assert count("bob", "/box/key?versionId=null") is None
+    assert count("owner", "/box/key?versionId=null") == "1"
+    existing = {"Condition": {"StringEquals": {"s3:ExistingObjectTag/a": "1"}}}
+    configure(owned, policy=policy(rule, tags | existing))
+    assert count("bob") == "1"
+    assert people("owner", "PUT", "/box/key?tagging", xml(("a", "2"), ("b", "2"))).status == 200
+    assert (count("bob"), count("owner")) == (None, "2")
+
+
+def test_a_grant_to_read_tells_nobody_of_tags(people, root):
+    people("owner", "PUT", "/box", b"", {"x-amz-object-ownership": WRITER})
+    configure(root / "box", owner="owner", acl=[grant("WRITE", "bob")])
+    headers = {"x-amz-tagging": "a=1", "x-amz-acl": "public-read"}
+    assert people("bob", "PUT", "/box/key", b"1", headers).status == 200
+    shown = {
+        who: people(who, "GET", "/box/key").headers.get("x-amz-tagging-count")
+        for who in ("bob", "eve", None, "owner", "boss")
+    }
+    assert shown == {"bob": "1", "eve": None, None: None, "owner": "1", "boss": "1"}
+
+
+@pytest.mark.parametrize("proof", [{}, {"Content-MD5": ""}])
+def test_tags_need_no_proof_of_their_body(ask, box, proof):
+    """Unlike those of a bucket, as in AWS."""
+    assert ask("PUT", "/box/key", b"1").status == 200
+    body = xml(("a", "1"))
+    if proof:
+        proof = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    assert ask("PUT", "/box/key?tagging", body, proof).status == 200
 
 
 @pytest.mark.parametrize("number", range(3))

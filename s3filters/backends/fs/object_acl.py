@@ -43,7 +43,8 @@ class ObjectGranting(Reading, Settings):
         public grants where they are blocked, NoSuchKey.
         """
         must_be_guarded(call)
-        acl_for = asked(call)
+        with self.saying_who_may_first(call):
+            acl_for = asked(call)
         bucket = self._bucket_of(call)
 
         def decide(record: Record) -> Mapping[str, bytes | None]:

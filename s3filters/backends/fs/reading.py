@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -144,6 +145,17 @@ class Reading(Part):
         ask(call.checks, record)
         return record
 
+    @contextlib.contextmanager
+    def saying_who_may_first(self, call: Call) -> Iterator[None]:
+        """Tell what is wrong with a request only to who may do what it asks for."""
+        try:
+            yield
+        except S3Error:
+            if call.checks:
+                with contextlib.suppress(NoSuchKey):
+                    self._record(call)
+            raise
+
     def _quickly(self, verb: Callable[..., Any], call: Call) -> Any:
         """Run a reading verb at once where all it needs is in memory, else where it may wait."""
         if call.version_id is not None:
@@ -218,13 +230,14 @@ def answer_headers(call: Call, record: Record, *, whole: bool) -> list[tuple[str
     if stored is None:
         stored = record.answered = _stored_headers(record, record.headers)
     params = call.params
-    if not params:
-        return stored.copy()
-    overridden = {name: params[word] for word, name in OVERRIDES.items() if params.get(word)}
-    if overridden:
-        stored = _stored_headers(record, record.headers | overridden)
+    if params:
+        overridden = {name: params[word] for word, name in OVERRIDES.items() if params.get(word)}
+        if overridden:
+            stored = _stored_headers(record, record.headers | overridden)
     headers = stored.copy()
-    if params.get("ChecksumMode") == "ENABLED" and record.checksums:
+    if record.tags and call.shows_tags is not None and not call.shows_tags(record):
+        headers.remove(_count_of_tags(record))
+    if params and params.get("ChecksumMode") == "ENABLED" and record.checksums:
         value = _checksum_of(record, params.get("PartNumber"), whole)
         if value:
             headers.append((f"x-amz-checksum-{record.checksums.algorithm.lower()}", value))
@@ -306,5 +319,9 @@ def _stored_headers(record: Record, standard: dict[str, str]) -> list[tuple[str,
     if storage_class != "STANDARD":
         headers.append(("x-amz-storage-class", storage_class))
     if record.tags:
-        headers.append(("x-amz-tagging-count", str(record.tags)))
+        headers.append(_count_of_tags(record))
     return headers
+
+
+def _count_of_tags(record: Record) -> tuple[str, str]:
+    return "x-amz-tagging-count", str(record.tags)

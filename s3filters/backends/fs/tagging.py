@@ -28,7 +28,8 @@ class Tagging(Facts, Reading):
 
         Raise MissingRequestBodyError, MalformedXML, InvalidTag, BadRequest, NoSuchKey.
         """
-        call.tags = tags = tagging.parse(document(call))
+        with self.saying_who_may_first(call):
+            call.tags = tags = tagging.parse(document(call))
         value = describing.tags_value(tags) if tags else None
         self.alter(call, lambda record: {metadata.TAGGING: value})
         return Reply(200)
