@@ -91,7 +91,7 @@ class Spool:
         now = time.monotonic()
         if now - self._counted > _COUNT_S:
             try:
-                self._count = len(os.listdir(self.folder))
+                self._count = sum(name != _LOCK for name in os.listdir(self.folder))
             except FileNotFoundError:
                 self._count = 0
             self._counted = now

@@ -78,6 +78,15 @@ def test_no_more_are_taken_than_may_wait(spool, folder):
     assert sorted(os.listdir(folder)) == ["a.json", "b.json", "c.json"]
 
 
+def test_the_lock_is_no_event(spool, folder):
+    happen(spool, "a")
+    with spool.alone():
+        pass
+    other = Spool(folder, 2)
+    happen(other, "b")
+    assert ids(other) == ["a", "b"]
+
+
 def test_another_process_counts_those_that_wait_too(spool, folder):
     for id_ in "abc":
         happen(spool, id_)
