@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+INTERRUPTED = 130  # the status of a shell's command that Ctrl-C ended
+
 
 class CommandError(Exception):
     """The system refuses: an address in use, a folder without permission."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from s3filters import __version__
 from s3filters.commands import account, cold, credential, ini, restore, serve, uploads
-from s3filters.commands.errors import CommandError
+from s3filters.commands.errors import INTERRUPTED, CommandError
 
 COMMANDS = (serve, account, credential, uploads, cold, restore, ini)
 
@@ -21,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"s3filters: {error}", file=sys.stderr)
         return error.code
+    except KeyboardInterrupt:
+        print("s3filters: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,13 +21,12 @@ from s3filters.backends.fs.recall import FAILED, OFFLINE, ONLINE, RESTORED, STAG
 from s3filters.commands import shelves
 from s3filters.commands.amounts import count, human, printable
 from s3filters.commands.cold import Tally
-from s3filters.commands.errors import CommandError
+from s3filters.commands.errors import INTERRUPTED, CommandError
 from s3filters.commands.meter import Meter, bar
 from s3filters.commands.moments import duration
 from s3filters.commands.shelves import HERE, ON_TAPE, Object, Refused, Shelf
 from s3filters.s3.restore import DEFAULT_TIER, DESCRIPTION_CHARACTERS, TIERS, RestoreRequest
 
-INTERRUPTED = 130  # the exit status of a shell's command that Ctrl-C ended
 BATCH = 10_000  # objects that are put into the archiver's order
 _PATIENCE = 20  # looks in a row that nobody answered, before waiting ends
 _SHOWN = 100  # failures that are printed; --json has all
@@ -307,6 +306,11 @@ def run(arguments: argparse.Namespace) -> int:
                 this.wait()
         except KeyboardInterrupt:
             this.interrupted = True
+        except CommandError:  # what was done until then is told all the same
+            meter.clear()
+            if this.asked.objects([OFFLINE]) or this.failures:
+                this.report()
+            raise
         finally:
             meter.clear()
         this.report()
