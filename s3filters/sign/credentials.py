@@ -115,9 +115,22 @@ class Credentials:
             self._next_miss = now + _EVERY
             self._look(now)
             credential = self._known.get(access_key)
-        if credential is not None and credential.expires_at is not None:
-            return credential if time.time() < credential.expires_at else None
-        return credential
+        if credential is not None and (
+            credential.expires_at is None or time.time() < credential.expires_at
+        ):
+            return credential
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%r may not sign: %s", access_key, self._why_not(access_key))
+        return None
+
+    def _why_not(self, access_key: str) -> str:
+        """Words for whoever looks after the keys; the client is told of none."""
+        if access_key in self._known:
+            return "it has expired"
+        lines = [entry for entry in self._keys.value if entry.access_key == access_key]
+        if not lines:
+            return "it is not known"
+        return "its account is not there" if any(e.enabled for e in lines) else "it is disabled"
 
     def holder(self, name: str) -> Identity | None:
         """Return whom a canonical id means, or an access key, None when nobody.

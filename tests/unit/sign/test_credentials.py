@@ -1,6 +1,7 @@
 """Looking up keys: from the file and the environment, with as few looks at the file as can be."""
 
 import json
+import logging
 import os
 import time
 
@@ -246,6 +247,22 @@ def test_a_key_whose_account_is_not_there_may_not_sign(path, accounts, caplog):
         assert known.find("A") is None
         assert known.find("B")
     assert "A may not sign" in caplog.text
+
+
+def test_the_log_says_why_a_key_may_not_sign(path, accounts, caplog):
+    path.write_text(
+        line("LOST", account="gone") + line("OFF", enabled=False) + line("OLD", expires_at=1)
+    )
+    known = Credentials(str(path), {}, accounts=accounts(account("bob")))
+    with caplog.at_level(logging.DEBUG):
+        for key, why in (
+            ("LOST", "its account is not there"),
+            ("OFF", "it is disabled"),
+            ("OLD", "it has expired"),
+            ("NEW\n", "it is not known"),
+        ):
+            assert known.find(key) is None
+            assert caplog.messages[-1] == f"{key!r} may not sign: {why}"
 
 
 def test_a_changed_account_is_known_a_second_later(path, accounts, clock, looks):
