@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -203,6 +205,25 @@ def test_a_bucket_that_is_not_there_is_one_line(run: Run, cold: Cold) -> None:
     assert (code, out) == (1, "")
     assert "The specified bucket does not exist" in err
     assert err.count("\n") == 1
+
+
+def test_ctrl_c_leaves_what_was_asked_for_and_says_so(cold: Cold) -> None:
+    command = [sys.executable, "-m", "s3filters.commands.main", "restore", "s3://box/photos"]
+    words = ["--root", str(cold.root), "--days", "1", "--wait", "--progress"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, *words], stdout=pipe, stderr=pipe, text=True, cwd=REPOSITORY
+    ) as process:
+        assert process.stderr is not None
+        while "[" not in process.stderr.readline():  # until it waits
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Asked for 4 objects" in out
+    assert err.splitlines()[-1] == "Interrupted. Run it again to ask for the rest."
+    assert "Traceback" not in err
+    assert staged(cold) == KEYS
 
 
 # the folder alone --------------------------------------------------------------------------------
