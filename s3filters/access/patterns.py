@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 
 from s3filters.access import context
 from s3filters.access.context import Context, Key
@@ -138,7 +137,7 @@ class Patterns:
             if isinstance(first, str) and not value.startswith(first):
                 continue
             plain = _filled(parts, request, self._fold)
-            if plain is not None and _compiled(plain).fullmatch(value):
+            if plain is not None and _fits(plain, value):
                 return True
         return False
 
@@ -158,9 +157,52 @@ def _filled(parts: tuple[Token, ...], request: Context, fold: bool) -> tuple[Pla
     return tuple(filled)
 
 
-@lru_cache(maxsize=256)
-def _compiled(parts: tuple[Plain, ...]) -> re.Pattern[str]:
-    return re.compile(_expression(parts), re.DOTALL)
+def _fits(parts: Iterable[Plain], value: str) -> bool:
+    """True when a text that was filled for one request matches.
+
+    It is as long as clients make their headers, so it is not compiled: that would cost more than
+    to match, and what is compiled is kept, by ``re`` too.
+    """
+    runs: list[list[str | Wild]] = [[]]
+    for part in parts:
+        if part is Wild.STAR:
+            runs.append([])
+        else:
+            runs[-1].append(part)
+    first, *middle = runs
+    at = _end(first, value, 0)
+    if not middle or at < 0:
+        return at == len(value)
+    last = middle.pop()
+    for run in middle:
+        at = _found(run, value, at)
+        if at < 0:
+            return False
+    start = len(value) - sum(1 if part is Wild.ANY else len(str(part)) for part in last)
+    return start >= at and _end(last, value, start) >= 0
+
+
+def _found(run: list[str | Wild], value: str, at: int) -> int:
+    """Return where the first such run from there on ends, -1 when there is none."""
+    word = run[0] if run and isinstance(run[0], str) else ""
+    while (at := value.find(word, at)) >= 0:
+        end = _end(run, value, at)
+        if end >= 0:
+            return end
+        at += 1
+    return -1
+
+
+def _end(run: Iterable[str | Wild], value: str, at: int) -> int:
+    """Return where a run ends that begins there, -1 when it does not."""
+    for part in run:
+        if isinstance(part, Wild):
+            at += 1
+        elif value.startswith(part, at):
+            at += len(part)
+        else:
+            return -1
+    return at if at <= len(value) else -1
 
 
 def _expression(parts: tuple[Plain, ...]) -> str:

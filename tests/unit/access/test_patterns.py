@@ -1,5 +1,6 @@
 import fnmatch
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,25 @@ def test_a_text_without_wildcards_matches_itself_alone(text):
 )
 def test_variables_take_the_value_of_the_request(pattern, text, matches):
     assert Patterns((pattern,)).match(text, ALICE) is matches
+
+
+@given(st.text("ab*?V", max_size=7), st.text("ab", max_size=2), st.text("ab\n", max_size=9))
+def test_what_a_variable_stands_for_matches_as_if_it_were_written(pattern, value, text):
+    request = Context({"HTTP_REFERER": value})
+    made = Patterns(("${aws:referer}" + pattern.replace("V", "${aws:referer}"),))
+    assert made.match(text, request) is oracle(value + pattern.replace("V", value), text)
+
+
+def test_values_that_clients_choose_are_neither_compiled_nor_kept():
+    made = Patterns(["*" + "${aws:referer}*" * 40 + "b" + "?" * 40 for _ in range(5)])
+    made.match("a" * 8000, Context({"HTTP_REFERER": "a"}))
+    tracemalloc.start()
+    began = time.process_time()
+    for number in range(10):
+        assert not made.match("a" * 8000, Context({"HTTP_REFERER": str(number) * 2000}))
+    took_s, (kept, _) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (kept < 1 << 20, took_s < 2) == (True, True)
 
 
 def test_variables_are_text_where_they_are_off():
