@@ -154,14 +154,15 @@ class Folder:
             raise UsageError(
                 f"{configuration.path} does not serve a folder: it has no egg:s3filters#fs"
             )
-        self._tiering = _tiering(configuration)
-        root, durability = (configuration.value(name) for name in ("root", "durability"))
+        names = ("root", "region", "durability")
+        root, region, durability = (configuration.value(name) for name in names)
         try:
-            self._backend = FsBackend.at(root, offload, "", durability=durability)
+            self._backend = FsBackend.at(root, offload, region, durability=durability)
         except OSError as error:
             raise CommandError(f"root {root}: {error.strerror}") from error
         except ValueError as error:
             raise CommandError(f"root {root}: {error}") from error
+        self._tiering = _tiering(configuration, self._backend)
         self.bucket = bucket
         self.in_flight = 1
         self.pool = ThreadPoolExecutor(self.in_flight)
@@ -190,8 +191,11 @@ class Folder:
         self._backend.store.close()
 
 
-def _tiering(configuration: Configuration) -> Tiering:
-    """Return how the daemons of an ini play S3's archive semantics. Raise UsageError."""
+def _tiering(configuration: Configuration, backend: FsBackend) -> Tiering:
+    """Return how the daemons of an ini play S3's archive semantics. Raise UsageError.
+
+    Events are kept where they keep theirs, and they deliver them.
+    """
     section = configuration.section("glacier")
     if section is None:
         raise UsageError(f"{configuration.path} has no filter egg:s3filters#glacier")
@@ -202,4 +206,9 @@ def _tiering(configuration: Configuration) -> Tiering:
         raise UsageError(f"{configuration.path}: {error}") from error
     if settings.driver == "command" and not settings.stage_command:
         driver = None
-    return Tiering(driver, as_aws=settings.restore_header == "aws", at_once=settings.cold_at_once)
+    return Tiering(
+        driver,
+        as_aws=settings.restore_header == "aws",
+        at_once=settings.cold_at_once,
+        events=glacier.events_of(settings, backend),
+    )

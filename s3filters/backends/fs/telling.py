@@ -64,7 +64,7 @@ def _message(part: Part, event: str, subject: Subject, call: Call | None) -> Eve
     bucket, key, record, request = subject
     more = {POST: request.tier, COMPLETED: "", DELETE: str(request.end_s)}[event]
     who, address, request_id = ITSELF, ITSELF, ""
-    if call is not None:
+    if call is not None and call.request_id:  # else a command of whoever runs the service
         who = call.identity.id if call.identity is not None else ANONYMOUS
         address, request_id = call.remote, call.request_id
     recorded = record.storage_class

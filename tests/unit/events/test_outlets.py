@@ -144,16 +144,16 @@ def test_what_is_no_http_is_no_success(answer):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
-            for _ in range(2):
-                connection, _ = server.accept()
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(answer)
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         with pytest.raises(OSError, match=":"):
             Webhook(f"http://127.0.0.1:{server.getsockname()[1]}/", 5).send(b"1", "id")
+        thread.join()
 
 
 @pytest.mark.parametrize(
