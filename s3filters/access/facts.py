@@ -38,7 +38,7 @@ def of_bucket(record: Any, gateway: Block = block.OFF) -> BucketFacts:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def of_object(acl: bytes) -> ObjectFacts:
     """Return what an object says about access by its ACL as it is stored, empty for none."""
     if not acl:
@@ -47,11 +47,11 @@ def of_object(acl: bytes) -> ObjectFacts:
     return ObjectFacts(found.owner, found)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _acl(raw: bytes) -> Acl:
     return grants.decode(raw)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _policy(raw: bytes, bucket: str) -> policy.Policy:
     return policy.load(raw, bucket)

@@ -38,7 +38,7 @@ from s3filters.s3.errors import S3Error
 
 log = logging.getLogger("s3filters.pipeline")
 
-_MOST_KNOWN = 10_000  # buckets
+_MOST_KNOWN = 1000  # buckets, each of which may have a policy of 20 KB
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def parse(data: bytes) -> tuple[Rule, ...]:
     return tuple(_rule(element) for element in root)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def load(data: bytes) -> tuple[Rule, ...]:
     """Return the rules that are stored; none when they cannot be read, so no page may do a thing.
 

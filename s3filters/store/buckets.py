@@ -44,7 +44,7 @@ _DIGITS = 20  # of such a number; Python refuses to read thousands of them
 BUSY_S = 60.0  # a file on its way is taken for somebody's for this long when its bucket is deleted
 _ATTEMPTS = 8
 _MOST_KNOWN = 10_000
-_MOST_BYTES = 1 << 26  # of the settings of all that are known
+_MOST_BYTES = 1 << 24  # of the settings of all that are known
 
 
 @dataclass(frozen=True, slots=True)
