@@ -71,8 +71,13 @@ def _with_values(action: argparse.ArgumentParser, role: str = "") -> None:
         help="admin: may do everything; userplus: what is granted, and make buckets; "
         f"user: what is granted{role}",
     )
-    option("--uid", type=_number, metavar="N|none", help="user id of its files")
-    option("--gid", type=_number, metavar="N|none", help="group id of its files")
+    option(
+        "--uid",
+        type=_number,
+        metavar="N|none",
+        help="its user id on this site; files belong to the daemon's",
+    )
+    option("--gid", type=_number, metavar="N|none", help="its group id on this site; likewise")
     option("--project", type=int, metavar="N", help="project id of its files, 0 for none")
     option("--description", type=lambda text: text or None, help="a word about whose it is")
 
