@@ -145,15 +145,18 @@ class FsApp:
                 self._watched[2].start()
 
     def _watch(self) -> None:
-        watch = None
+        """Look from time to time, until nobody asks for it any more."""
+        if self._watched is None:
+            return
+        driver, interval_s, events = self._watched
+        watch = returning.Watch(driver, time.time(), events)
+        time.sleep(interval_s)
         while self._watched is not None:
-            driver, interval_s, events = self._watched
-            watch = watch or returning.Watch(driver, time.time(), events)
-            time.sleep(interval_s)
             try:
                 self.backend.watch_restores(watch)
             except OSError as error:
                 log.warning("could not look after what was asked back from tape: %s", error)
+            time.sleep(interval_s)
 
     def _look_after(self) -> None:
         time.sleep(FIRST_SWEEP_S)
