@@ -92,8 +92,9 @@ class Tally:
         return {"objects": self.objects(states), "bytes": self.bytes(states)}
 
     def words(self, state: str) -> str:
-        """Return a state with its numbers: staging 12 (3.0 GiB)."""
-        return f"{state} {self.objects([state])} ({human(self.bytes([state]))})"
+        """Return a state with its numbers: staging 12 (3.0 GiB), failed 0."""
+        number = self.objects([state])
+        return f"{state} {number} ({human(self.bytes([state]))})" if number else f"{state} 0"
 
 
 # The two actions ---------------------------------------------------------------------------------

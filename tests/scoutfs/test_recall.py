@@ -164,7 +164,7 @@ def test_waiting_ends_when_all_are_back(run: Run, cold: Cold) -> None:
     code, out, err = run("restore", "--days", "1", "--wait", "--interval", "1s", "--progress")
     timer.join()
     assert code == 0
-    assert "Now: online 5 (50.0 KiB), staging 0 (0 B), failed 0 (0 B)." in out
+    assert "Now: online 5 (50.0 KiB), staging 0, failed 0." in out
     assert err.splitlines()[-1].startswith("[####################] 100% online 5 ")
 
 

@@ -132,7 +132,7 @@ def test_an_object_that_another_asked_for_is_no_failure(run):
     shelf.refuse = {"key0000": "RestoreAlreadyInProgress", "key0001": "NoSuchKey"}
     code, out, _ = run(shelf)
     assert code == 0
-    assert out.startswith("Asked for 0 objects, 0 B. Now: online 0 (0 B), staging 1 (1000 B)")
+    assert out.startswith("Asked for 0 objects, 0 B. Now: online 0, staging 1 (1000 B)")
 
 
 def test_what_is_refused_for_all_alike_ends_the_run_at_once(run):
