@@ -96,7 +96,7 @@ OF_OBJECT_OWNER = frozenset({
 OF_POLICY = frozenset({"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"})
 
 # Headers of a new object that ask for more than to write it
-_STORING = ("PutObject", "PostObject", "CopyObject", "CreateMultipartUpload")
+_STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _BY_HEADER: dict[str, str] = {
     "HTTP_X_AMZ_ACL": "s3:PutObjectAcl",
     "HTTP_X_AMZ_GRANT_FULL_CONTROL": "s3:PutObjectAcl",
@@ -110,6 +110,9 @@ _BY_HEADER: dict[str, str] = {
     "HTTP_X_AMZ_OBJECT_LOCK_LEGAL_HOLD": "s3:PutObjectLegalHold",
 }
 _HEADERS = _BY_HEADER.keys()
+_OF_OPERATION = {name: (row.permission,) for name, row in table.OPERATIONS.items()} | {
+    "GetObjectAttributes": ("s3:GetObject", "s3:GetObjectAttributes")
+}
 
 
 def of_call(call: Call, environ: Mapping[str, Any]) -> tuple[str, ...]:
@@ -117,14 +120,13 @@ def of_call(call: Call, environ: Mapping[str, Any]) -> tuple[str, ...]:
 
     DeleteObjects asks for its one action for each of its keys; a copy asks ``of_source`` besides.
     """
-    wanted = [table.OPERATIONS[call.operation].permission]
-    if call.operation == "GetObjectAttributes":
-        wanted.append("s3:GetObjectAttributes")
-    elif call.operation in _STORING and not _HEADERS.isdisjoint(environ):
-        wanted += dict.fromkeys(need for key, need in _BY_HEADER.items() if environ.get(key))
+    wanted: tuple[str, ...] = _OF_OPERATION[call.operation]
+    if call.operation in _STORING and not _HEADERS.isdisjoint(environ):
+        more = (need for key, need in _BY_HEADER.items() if environ.get(key))
+        wanted += tuple(dict.fromkeys(more))
     if call.version_id is not None:
         return tuple(_OF_VERSION.get(action, action) for action in wanted)
-    return tuple(wanted)
+    return wanted
 
 
 def of_source(version_id: str | None) -> str:

@@ -32,7 +32,7 @@ _ELEMENTS = {"Version", "Id", "Statement"}
 _PAIRS = (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource"))
 _STATEMENT = {"Sid", "Effect", "Condition"} | {name for pair in _PAIRS for name in pair}
 _NO_KEY = "Conditions do not apply to combination of actions and resources in statement"
-_NONE: tuple[tuple[Statement, ...], tuple[Statement, ...]] = ((), ())
+_MOST_KNOWN = 256  # pairs of an action and somebody, of each policy
 
 
 class Verdict(Enum):
@@ -62,16 +62,22 @@ class Statement:
             return None
         return self if left == self.conditions else replace(self, conditions=left)
 
-    def applies(self, names: frozenset[str], resource: str, request: Context) -> bool:
-        """True when it speaks of whoever has these names, of the resource, and of the request."""
-        if self.principals.isdisjoint(names) is not self.not_principals:
-            return False
+    def is_about(self, names: frozenset[str]) -> bool:
+        """True when it speaks of whoever has these names."""
+        return self.principals.isdisjoint(names) is self.not_principals
+
+    def applies(self, resource: str, request: Context) -> bool:
+        """True when it speaks of the resource and of the request."""
         if self.resources.match(resource, request) is self.not_resources:
             return False
         for condition in self.conditions:  # noqa: SIM110  all() costs more than most conditions
             if not condition.holds(request):
                 return False
         return True
+
+
+Statements = tuple[tuple[Statement, ...], tuple[Statement, ...]]  # those that deny, allow
+_NONE: Statements = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,9 @@ class Policy:
     statements: tuple[Statement, ...] = ()
     public: bool = False
     sound: bool = True
-    _by_action: dict[str, tuple[tuple[Statement, ...], tuple[Statement, ...]]] = field(
-        init=False, repr=False, compare=False
+    _by_action: dict[str, Statements] = field(init=False, repr=False, compare=False)
+    _known: dict[tuple[str, frozenset[str]], Statements] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
     _by_tags: frozenset[str] = field(init=False, repr=False, compare=False)
 
@@ -111,14 +118,26 @@ class Policy:
 
         Raise TagsNotRead when it depends on tags that the request does not have yet.
         """
-        deny, allow = self._by_action.get(action, _NONE)
+        deny, allow = self._known.get((action, names)) or self._about(action, names)
         for statement in deny:
-            if statement.applies(names, resource, request):
+            if statement.applies(resource, request):
                 return Verdict.DENY
         for statement in allow:
-            if statement.applies(names, resource, request):
+            if statement.applies(resource, request):
                 return Verdict.ALLOW
         return Verdict.SILENT
+
+    def _about(self, action: str, names: frozenset[str]) -> Statements:
+        """Return what speaks of an action of somebody, and keep it for the next time he asks."""
+        deny, allow = self._by_action.get(action, _NONE)
+        found = (
+            tuple(one for one in deny if one.is_about(names)),
+            tuple(one for one in allow if one.is_about(names)),
+        )
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[action, names] = found
+        return found
 
     def asks_object_tags(self, action: str) -> bool:
         """True when a verdict on the action may depend on the tags that the object has."""

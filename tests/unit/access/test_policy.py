@@ -164,6 +164,20 @@ def test_tags_that_nobody_has_read_are_asked_for_and_never_missed():
     assert verdict(found, object_tags={}) is Verdict.ALLOW
 
 
+def test_what_is_kept_of_who_asked_is_bounded_and_changes_no_verdict(monkeypatch):
+    monkeypatch.setattr(policy, "_MOST_KNOWN", 3)
+    found = parse(
+        statement(Principal={"AWS": ["u3"]}),
+        statement(Effect="Deny", Principal={"AWS": "u8"}),
+    )
+    for _ in range(2):
+        for number in range(9):
+            allowed = {3: Verdict.ALLOW, 8: Verdict.DENY}
+            expected = allowed.get(number, Verdict.SILENT)
+            assert verdict(found, who=Requester(f"u{number}")) is expected
+            assert len(found._known) <= 3
+
+
 def test_whom_a_policy_names_can_be_looked_up():
     found = parse(
         statement(Principal={"AWS": ["*", "bob", "arn:aws:iam::al:root"], "CanonicalUser": "eve"})
