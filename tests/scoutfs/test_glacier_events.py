@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from s3filters.backends.fs.returning import Watch
+from s3filters.commands import main
 from tests import daemon
-from tests.scoutfs.cold import DATA, Cold
+from tests.scoutfs.cold import DATA, INI, USE, Cold
 
 DAY = 86400
+DAYS = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
 POST, COMPLETED, DELETE = "ObjectRestore:Post", "ObjectRestore:Completed", "ObjectRestore:Delete"
 
 
@@ -319,3 +322,47 @@ def test_the_pipeline_tells_by_itself(
     app._watched = None
     names = [json.loads(body)["Records"][0]["eventName"] for body in got]
     assert names == [POST, POST, COMPLETED]
+
+
+def test_what_was_not_delivered_survives_the_death_of_all_workers(
+    posted: tuple[str, list[bytes], list[int]], folder: Path, tmp_path: Path
+) -> None:
+    url, got, answers = posted
+    answers[:] = [503] * 1000
+    cold = Cold(folder, tmp_path)
+    keys = [f"key{number}" for number in range(4)]
+    for key in keys:
+        cold.offline(key)
+    ini = tmp_path / "told.ini"
+    ini.write_text(INI.read_text().replace(USE, f"{USE}\nevents_url = {url}"))
+    extra = ("--conf", str(ini))
+    with daemon.running(cold.root, workers=2, durability="full", extra=extra) as first:
+        with first.connect() as connection:
+            for key in keys:
+                assert connection.ask("POST", f"/box/{key}?restore=", DAYS).status == 202
+        os.killpg(os.getpgid(first.process.pid), signal.SIGKILL)
+    answers.clear()
+    got.clear()
+    with daemon.running(cold.root, workers=2, durability="full", extra=extra) as second:
+        with second.connect() as connection:
+            connection.ask("GET", "/")
+        limit = time.monotonic() + 30
+        while len(got) < len(keys):
+            assert time.monotonic() < limit, second.words()
+            time.sleep(0.05)
+    records = [json.loads(body)["Records"][0] for body in got]
+    assert sorted(one["s3"]["object"]["key"] for one in records) == keys  # and each once
+    assert {one["requestParameters"]["sourceIPAddress"] for one in records} == {"127.0.0.1"}
+
+
+def test_a_command_leaves_it_to_the_daemons_to_tell(told: Told, tmp_path: Path) -> None:
+    told.cold.offline("key")
+    ini = tmp_path / "command.ini"
+    text = (tmp_path / "cold.ini").read_text()
+    ini.write_text(text.replace("[DEFAULT]", f"[DEFAULT]\nroot = {told.cold.root}", 1))
+    words = ["restore", "s3://box/", "--days", "1", "--conf", str(ini)]
+    assert main.main([*words, "--no-progress"]) == 0
+    assert not told.file.exists()
+    (asked,) = told.said()
+    assert asked["eventName"] == POST
+    assert asked["userIdentity"]["principalId"] == "s3.amazonaws.com"
