@@ -95,7 +95,12 @@ class Acl(Filter):
             app = self._below.get(call.operation) or self._find_below(call.operation)
         except S3Error as error:
             app = error.bare()
-        return app(environ, start_response)
+        if call.operation not in ONLY_ASKING:
+            return app(environ, start_response)
+        try:
+            return app(environ, start_response)
+        finally:  # see ``asking``
+            call.checks, call.shows_tags = [], None
 
     def has(self, operation: str) -> bool:
         """Every operation is decided."""

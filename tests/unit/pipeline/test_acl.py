@@ -1,7 +1,9 @@
 """acl: whom it lets in, what it leaves in the call, and what it asks of the app at the end."""
 
+import gc
 import json
 import logging
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -192,6 +194,21 @@ def test_a_new_bucket_gets_the_settings_that_its_headers_ask_for():
 
 
 # --- the bucket ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "ListParts", "ListObjectsV2", "PutObject"])
+@pytest.mark.parametrize("settings", [WRITER, {"policy": policy({"Action": "s3:*"})}])
+def test_a_request_that_is_over_is_no_ring_for_the_garbage_collector(operation, settings):
+    app = acl.filter_factory({})(Buckets(**settings))
+    made = call(operation)
+    gone = weakref.ref(made)
+    gc.disable()
+    try:
+        app({"REQUEST_METHOD": "GET", KEY: made}, lambda *_: None)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_the_record_of_a_bucket_is_read_once_and_handed_on():
