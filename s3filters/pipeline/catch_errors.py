@@ -149,7 +149,7 @@ class Exchange:
 class FileBody:
     """A body that a server may send from its file; passed on as it is."""
 
-    __slots__ = ("_body", "_exchange", "count", "fileno", "offset")
+    __slots__ = ("_body", "_exchange", "count", "fileno", "offset", "patient", "waits")
 
     def __init__(self, body: Any, exchange: Exchange) -> None:
         self._body = body
@@ -157,6 +157,8 @@ class FileBody:
         self.fileno: Callable[[], int] = body.fileno
         self.offset: int = body.offset
         self.count: int = body.count
+        self.waits: Callable[[int, int], bool] | None = getattr(body, "waits", None)
+        self.patient: bool = getattr(body, "patient", True)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)

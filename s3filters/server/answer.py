@@ -107,6 +107,8 @@ class Answer:
             files.send_file(self._stream, lead, body, self._service.view, self._timeout)
         except files.ShortFile as error:
             raise Broken("the file is shorter than it was") from error
+        except files.Released as error:
+            raise Broken("the file went to tape while it was sent") from error
         except (ConnectionError, TimeoutError):
             self.gone = True
             raise

@@ -12,6 +12,8 @@ from __future__ import annotations
 import fcntl
 import struct
 
+from s3filters.store import scoutfs
+
 _FIEMAP = 0xC020660B  # FS_IOC_FIEMAP
 _HEAD = struct.Struct("=QQIIII")  # start, length, flags, extents told, room for, reserved
 _EXTENT = struct.Struct("=QQQ16xI12x")  # offset in the file, on the disk, length, flags
@@ -42,3 +44,8 @@ def are_here(fd: int, offset: int, count: int) -> bool:
         if number < _ROOM:
             return True  # the rest is a hole
     return True
+
+
+def wait(fd: int, offset: int, count: int) -> bool:
+    """Whether reading these bytes of an open file on ScoutFS would wait for a tape just now."""
+    return bool(scoutfs.state(fd, 1).offline_blocks) and not are_here(fd, offset, count)

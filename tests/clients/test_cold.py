@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import pytest
 from tests import daemon
 from tests.clients.adapters import BY_NAME, Absent, Client, ClientError, Program
 from tests.daemon import Daemon
+from tests.raw import RawConnection
 from tests.scoutfs import calls
 from tests.scoutfs.archiver import Archiver
 from tests.scoutfs.cold import end_said
@@ -263,17 +267,19 @@ def test_rclone_sees_what_was_asked_for_come(
 
 # --- readers that wait for tape -------------------------------------------------------------------
 
+LARGE = bytes(range(256)) * (24 << 12)  # more than sockets hold
 
-def work_goes_on(served: Daemon, put: Callable[..., Path]) -> None:
+
+def work_goes_on(served: Daemon, put: Callable[..., Path], refusal: int = 403) -> None:
     """Ask for everything that needs no tape; raise unless all of it is answered in time."""
     put("meanwhile/key")
     with served.connect(timeout_s=10) as connection:
         got = connection.ask("GET", "/box/meanwhile/key")
         assert (got.status, got.body) == (200, DATA)
-        assert connection.ask("HEAD", "/box/meanwhile/key").status == 200
+        assert connection.ask("HEAD", "/box/waited").status == 200
         assert connection.ask("GET", "/box?list-type=2").status == 200
-        assert connection.ask("HEAD", "/box/waited/key").status == 200
-        assert connection.ask("GET", "/box/waited/key").status == 403
+        if refusal:
+            assert connection.ask("GET", "/box/waited").status == refusal
         assert connection.ask("DELETE", "/box/meanwhile/key").status == 204
 
 
@@ -285,12 +291,23 @@ def waiting(served: Daemon) -> int:
         os.close(fd)
 
 
+@contextmanager
+def asking(served: Daemon, target: str) -> Iterator[list[RawConnection]]:
+    """So many clients that asked for an object and have read nothing yet."""
+    with ExitStack() as stack:
+        readers = [RawConnection(served.port) for _ in range(READERS)]
+        for reader in readers:
+            stack.callback(reader.close)
+            reader.socket.sendall(reader.request("GET", target, b""))
+        yield readers
+
+
 def test_programs_that_wait_for_tape_hold_nobody_up(
-    served: Daemon, put: Callable[..., Path], archiver: Archiver
+    served: Daemon, put: Callable[..., Path]
 ) -> None:
     """The readers open the file on the mount, behind the daemon's back."""
-    path = put("waited/key")
-    archiver.take(path)
+    path = put("waited")
+    calls.make_offline(path)
     with ThreadPoolExecutor(READERS) as pool:
         readers = [pool.submit(path.read_bytes) for _ in range(READERS)]
         until(lambda: waiting(served) >= 1)
@@ -299,3 +316,40 @@ def test_programs_that_wait_for_tape_hold_nobody_up(
         finally:
             calls.bring_back(path, DATA)
         assert {one.result(LIMIT_S) for one in readers} == {DATA}
+
+
+def test_an_answer_ends_when_the_rest_of_it_went_to_tape(
+    served: Daemon, put: Callable[..., Path]
+) -> None:
+    """Else each would keep a thread of the daemon until the tape answers."""
+    path = put("waited", LARGE)
+    with asking(served, "/box/waited") as readers, ThreadPoolExecutor(READERS) as pool:
+        for reader in readers:
+            reader.socket.recv(1, socket.MSG_PEEK)
+        calls.make_offline(path)
+        answers = [pool.submit(reader.answer, "GET") for reader in readers]
+        work_goes_on(served, put)
+        for answer in answers:
+            with pytest.raises((IncompleteRead, ConnectionResetError)):
+                answer.result(LIMIT_S)
+        assert waiting(served) == 0
+        calls.bring_back(path, LARGE)
+
+
+@pytest.mark.parametrize("data", [DATA, LARGE], ids=["small", "large"])
+def test_without_the_filter_those_who_wait_for_tape_hold_nobody_up(
+    served: Daemon, put: Callable[..., Path], tmp_path: Path, data: bytes
+) -> None:
+    path = put("waited", data)
+    ini = tmp_path / "bare.ini"
+    ini.write_text((REPOSITORY / "etc" / "scoutfs.ini").read_text().replace(" glacier ", " ", 1))
+    with daemon.running(served.root, extra=("--conf", str(ini))) as bare:
+        calls.make_offline(path)
+        with asking(bare, "/box/waited") as readers, ThreadPoolExecutor(READERS) as pool:
+            until(lambda: waiting(served) >= 1)
+            answers = [pool.submit(reader.answer, "GET") for reader in readers]
+            try:
+                work_goes_on(bare, put, refusal=0)
+            finally:
+                calls.bring_back(path, data)
+            assert all(answer.result(60).body == data for answer in answers)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from s3filters.backends.fs import cold
@@ -15,6 +16,7 @@ from s3filters.s3 import headers as object_headers
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
+from s3filters.store import extents
 from s3filters.store.errors import NoSuchKey, WouldBlock
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
@@ -39,13 +41,17 @@ OVERRIDES = {
 class FileRange:
     """``count`` bytes of an open file from ``offset``; a server may send them with sendfile.
 
-    Iterating reads them in blocks; ``close`` closes the file.
+    Iterating reads them in blocks; ``close`` closes the file. On ScoutFS bytes may go to tape while
+    they are sent: ``waits(offset, count)`` tells it, and ``patient`` whether to wait for them then.
     """
 
-    def __init__(self, opened: Opened, offset: int, count: int) -> None:
+    def __init__(self, opened: Opened, offset: int, count: int, *, patient: bool = True) -> None:
         self.opened = opened
         self.offset = offset
         self.count = count
+        self.patient = patient
+        on_tape = opened.record.state is not None
+        self.waits = partial(extents.wait, opened.fd) if on_tape else None
 
     def fileno(self) -> int:
         """The open file's descriptor."""
@@ -54,9 +60,12 @@ class FileRange:
     def __iter__(self) -> Iterator[bytes]:
         at, end = self.offset, self.offset + self.count
         while at < end:
-            block = os.pread(self.opened.fd, min(BLOCK, end - at), at)
+            count = min(BLOCK, end - at)
+            if self.waits is not None and not self.patient and self.waits(at, count):
+                return  # the server sees the missing bytes
+            block = os.pread(self.opened.fd, count, at)
             if not block:
-                return  # the file was cut short behind our back; the server sees the missing bytes
+                return  # the file was cut short behind our back
             yield block
             at += len(block)
 
@@ -94,10 +103,10 @@ class Reading(Part):
                 cold.tell(self, call, record, headers)
             if count > SMALL:
                 headers.append(("Content-Length", str(count)))
-                body = FileRange(opened, offset, count)
+                body = FileRange(opened, offset, count, patient=call.tiering is None)
                 opened = None
                 return Reply(status, headers, body)
-            return Reply(status, headers, self._small(opened.fd, offset, count))
+            return Reply(status, headers, self._small(opened, offset, count))
         finally:
             if opened is not None:
                 opened.close()
@@ -121,10 +130,11 @@ class Reading(Part):
         ]
         return Reply(200, headers, xml.render("GetObjectAttributesResponse", body))
 
-    def _small(self, fd: int, offset: int, count: int) -> bytes:
+    def _small(self, opened: Opened, offset: int, count: int) -> bytes:
         """Read a little: at once when the page cache has it, else where waiting is allowed."""
         if not count:
             return b""
+        fd, state = opened.fd, opened.record.state
         if self.store.local:
             buffer = bytearray(count)
             try:
@@ -132,7 +142,10 @@ class Reading(Part):
                     return bytes(buffer)
             except (BlockingIOError, OSError):
                 pass  # not in the cache, or a file system without RWF_NOWAIT: the next line waits
-        data: bytes = self.offload.run(os.pread, fd, count, offset)
+        if state is None or not state.offline_blocks:
+            data: bytes = self.offload.run(os.pread, fd, count, offset)
+        else:  # nobody refused to read what is on tape
+            data = self.offload.start_slow(os.pread, fd, count, offset).wait()
         if len(data) != count:
             raise S3Error("InternalError", "The object became shorter while it was read.")
         return data

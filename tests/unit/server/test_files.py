@@ -117,6 +117,50 @@ def test_a_file_that_shrank_never_looks_whole(path, count, caplog):
     assert "shorter" in caplog.text
 
 
+class TapeBody(FileBody):
+    """A file of which some of the bytes may go to tape."""
+
+    patient = False
+
+    def waits(self, offset, count):
+        """From the middle on they are there."""
+        return offset + count > SIZE // 2
+
+
+@pytest.fixture(params=["plain", "tls"])
+def taping(request, path, certificate, monkeypatch):
+    """A client of a server of such bodies, on a file system that cannot tell what is in memory."""
+    preadv = os.preadv
+
+    def without_flags(fd, buffers, offset, flags=0):
+        if flags:
+            raise OSError(95, "Operation not supported")
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", without_flags)
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", str(SIZE))])
+        body = TapeBody(path, 0, SIZE)
+        body.patient = environ["PATH_INFO"] == "/patient"
+        return body
+
+    given = {"certificate": certificate} if request.param == "tls" else {}
+    context = ssl.create_default_context(cafile=certificate) if given else None
+    with serving(app, **given) as live, Client(live, tls=context) as client:
+        yield client
+
+
+def test_an_answer_ends_where_the_rest_is_on_tape(taping, caplog):
+    with pytest.raises((AssertionError, OSError)):
+        taping.get("/")
+    assert "went to tape" in caplog.text
+
+
+def test_a_patient_answer_waits_for_the_tape(taping, path):
+    assert taping.get("/patient")[2] == path.read_bytes()
+
+
 def test_a_file_that_was_just_written_is_in_memory(path):
     assert files.resident(os.open(path, os.O_RDONLY), 0, SIZE)
 
