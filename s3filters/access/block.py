@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from s3filters.access.conditions import network
 from s3filters.access.patterns import is_fixed
 from s3filters.access.principals import EVERYONE
 from s3filters.s3 import xml
@@ -131,7 +132,7 @@ def _holds_to_few(condition: Condition) -> bool:
 
 
 def _is_narrow(cidr: str) -> bool:
-    network = ipaddress.ip_network(cidr, strict=False)
-    if network.prefixlen >= _NARROWEST[network.version]:
+    found = network(cidr)
+    if found.prefixlen >= _NARROWEST[found.version]:
         return True
-    return isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_PRIVATE)
+    return isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_PRIVATE)

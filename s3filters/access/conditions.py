@@ -66,6 +66,7 @@ class Condition:
 
 # --- values ------------------------------------------------------------------------------------
 
+_MAPPED_BITS = 96  # before the IPv4 address in an address of ::ffff:0:0/96
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII
@@ -88,10 +89,20 @@ def _date(text: str) -> Decimal:
     return Decimal(repr(moment.timestamp()))
 
 
-def _network(text: str) -> tuple[int, int, int]:
-    """Return (version, mask, network) of a CIDR."""
-    network = ipaddress.ip_network(text, strict=False)
-    return network.version, int(network.netmask), int(network.network_address)
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the network of a CIDR; one of IPv4 in IPv6's clothes is of IPv4.
+
+    Raise ValueError, also for one of these that reaches beyond IPv4: it would match no address.
+    """
+    found = ipaddress.ip_network(text, strict=False)
+    if isinstance(found, ipaddress.IPv4Network):
+        return found
+    mapped = ipaddress.IPv6Address(text.partition("/")[0]).ipv4_mapped
+    if mapped is None:
+        return found
+    if found.prefixlen < _MAPPED_BITS:
+        raise ValueError(text)
+    return ipaddress.IPv4Network((mapped, found.prefixlen - _MAPPED_BITS), strict=False)
 
 
 def _address(text: str) -> tuple[int, int]:
@@ -135,7 +146,9 @@ def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) 
 
 
 def _in_networks(values: list[str], variables: bool) -> Test:
-    networks = [_network(value) for value in values]
+    networks = [
+        (one.version, int(one.netmask), int(one.network_address)) for one in map(network, values)
+    ]
 
     @memo(256)
     def within(value: str) -> bool:
@@ -143,8 +156,8 @@ def _in_networks(values: list[str], variables: bool) -> Test:
             version, number = _address(value)
         except ValueError:
             return False
-        for of, mask, network in networks:  # noqa: SIM110  any() costs more than the question
-            if of == version and number & mask == network:
+        for of, mask, base in networks:  # noqa: SIM110  any() costs more than the question
+            if of == version and number & mask == base:
                 return True
         return False
 

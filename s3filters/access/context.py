@@ -118,8 +118,14 @@ def _always(value: str) -> Read:
     return lambda request: (value,)
 
 
+_MAPPED = "::ffff:"
+
+
 def _source_ip(request: Context) -> Values | None:
-    value = request.environ.get("REMOTE_ADDR")
+    """The peer's address; a socket of both families writes ``::ffff:`` before one of IPv4."""
+    value: str = request.environ.get("REMOTE_ADDR") or ""
+    if "." in value:
+        value = value.removeprefix(_MAPPED)
     return (value,) if value else None
 
 

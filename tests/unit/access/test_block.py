@@ -71,6 +71,8 @@ def compiled(*statements):
         ({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, True),
         ({"IpAddress": {"aws:SourceIp": "::/0"}}, True),
         ({"IpAddress": {"aws:SourceIp": "2001::/16"}}, True),
+        ({"IpAddress": {"aws:SourceIp": "::ffff:0:0/96"}}, True),
+        ({"IpAddress": {"aws:SourceIp": "::ffff:192.0.2.0/120"}}, False),
         ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, False),
         ({"IpAddress": {"aws:SourceIp": "fc00::/8"}}, False),
         ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, True),

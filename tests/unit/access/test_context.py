@@ -18,6 +18,9 @@ def value(key, environ=None, **fields):
     ("key", "environ", "wanted"),
     [
         ("aws:SourceIp", {"REMOTE_ADDR": "192.0.2.7"}, "192.0.2.7"),
+        ("aws:SourceIp", {"REMOTE_ADDR": "::ffff:192.0.2.7"}, "192.0.2.7"),
+        ("aws:SourceIp", {"REMOTE_ADDR": "2001:db8::7"}, "2001:db8::7"),
+        ("aws:SourceIp", {"REMOTE_ADDR": "::ffff:c000:207"}, "::ffff:c000:207"),
         ("aws:SourceIp", {"REMOTE_ADDR": ""}, None),
         ("aws:SecureTransport", {"wsgi.url_scheme": "https"}, "true"),
         ("aws:SecureTransport", {"wsgi.url_scheme": "http"}, "false"),
