@@ -38,6 +38,7 @@ class Delivery:
         self._outlet = outlet
         self._refused: dict[Path, tuple[int, float]] = {}  # how often, and not before when
         self._failures = 0
+        self._failed = False
         self._looked = float("-inf")
         self.ended = False
 
@@ -46,14 +47,16 @@ class Delivery:
         while not self.ended:
             try:
                 self.look()
-                pause_s = self.pause_s()
             except OSError as error:
+                self._failures += 1
                 log.warning("events for the %s wait: %s", self._name, error)
-                pause_s = LAST_PAUSE_S
+            except Exception:  # whatever it is, what comes later is to be delivered
+                self._failures += 1
+                log.exception("events for the %s wait", self._name)
             if self._failures:
-                time.sleep(pause_s)
+                time.sleep(self.pause_s())
             else:
-                self.spool.pause(pause_s)
+                self.spool.pause(self.pause_s())
 
     def pause_s(self) -> float:
         """Return how long to wait until the next look."""
@@ -62,10 +65,15 @@ class Delivery:
     def look(self) -> int:
         """Deliver once what waits; return how many were taken. Raise OSError."""
         self._refused = {path: how for path, how in self._refused.items() if path.exists()}
+        self._failed = False
         count = self._from(self.spool)
         if time.monotonic() - self._looked > NEIGHBOURS_S:
             self._looked = time.monotonic()
-            count += sum(self._from(spool) for spool in self._left() if not self._failures)
+            count += sum(self._from(spool) for spool in self._left() if not self._failed)
+        if not self._failed:
+            self._failures = 0
+        else:
+            self._failures = 1 if count else self._failures + 1
         return count
 
     def _left(self) -> list[Spool]:
@@ -76,25 +84,27 @@ class Delivery:
         except FileNotFoundError:
             return []
         others = [Spool(folder.parent / name, 0) for name in names if name != folder.name]
-        return [spool for spool in others if spool.waiting() and spool.is_left()]
+        return [spool for spool in others if spool.is_left()]
 
     def _from(self, spool: Spool) -> int:
         count = 0
+        if not spool.waiting():
+            return 0
         with spool.alone() as alone:
             for path in spool.waiting() if alone else ():
                 tries, not_before = self._refused.get(path, (0, 0.0))
                 if not_before > time.monotonic():
                     continue
                 try:
+                    spool.refresh()
                     count += self._deliver(path)
                 except Refused as error:
                     self._refused[path] = tries + 1, time.monotonic() + _pause(tries + 1)
                     log.warning("the %s refuses an event: %s (%s)", self._name, error, path.name)
                 except OSError as error:
-                    self._failures += 1
+                    self._failed = True
                     log.warning("events for the %s wait: %s", self._name, error)
                     break
-        if count or alone:
             self._outlet.rest()
         return count
 
@@ -107,7 +117,6 @@ class Delivery:
             self._outlet.send(message, path.name.removeprefix("new.").partition(".")[0])
         path.unlink(missing_ok=True)
         self._refused.pop(path, None)
-        self._failures = 0
         return 1
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import heapq
 import itertools
 import os
 import threading
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LEFT_S = 600.0
+BATCH = 10_000
 _END, _NEW, _LOCK = ".json", "new.", "lock"
 _ABOVE = 4  # folders that may have been made with it
 _COUNT_S = 1.0  # how long a count is good for
@@ -98,8 +100,14 @@ class Spool:
         return self._count
 
     def waiting(self) -> list[Path]:
-        """Return the events to be delivered, those that waited longest first. Raise OSError."""
-        found = []
+        """Return events to be delivered, those that waited longest first, ``BATCH`` at most.
+
+        Raise OSError.
+        """
+        return [Path(path) for _, path in heapq.nsmallest(BATCH, self._all())]
+
+    def _all(self) -> Iterator[tuple[float, str]]:
+        """Yield since when each event waits, and its path."""
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -107,10 +115,9 @@ class Spool:
                         moment_s = entry.stat(follow_symlinks=False).st_mtime
                         left = entry.name.startswith(_NEW) and time.time() - moment_s > LEFT_S
                         if left or entry.name.endswith(_END):
-                            found.append((moment_s, entry.path))
+                            yield moment_s, entry.path
         except FileNotFoundError:
-            return []
-        return [Path(path) for _, path in sorted(found)]
+            return
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
@@ -126,15 +133,22 @@ class Spool:
             except BlockingIOError:
                 yield False
                 return
-            os.utime(fd)
+            self.refresh()
             yield True
         finally:
             os.close(fd)
 
+    def refresh(self) -> None:
+        """Say that somebody is at it still, from time to time. Raise OSError."""
+        os.utime(self.folder / _LOCK)
+
     def is_left(self) -> bool:
-        """Whether nobody has delivered from here for ``LEFT_S``. Raise OSError."""
+        """Whether an event waits, and nobody was at it, for ``LEFT_S``. Raise OSError."""
+        limit_s = time.time() - LEFT_S
+        if min(self._all(), default=(limit_s, ""))[0] >= limit_s:
+            return False
         try:
-            return time.time() - (self.folder / _LOCK).stat().st_mtime > LEFT_S
+            return (self.folder / _LOCK).stat().st_mtime < limit_s
         except FileNotFoundError:
             return True
 

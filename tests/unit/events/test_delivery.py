@@ -195,15 +195,38 @@ def test_events_survive_a_restart_and_a_receiver_that_was_away(tmp_path):
     assert told == keys
 
 
-def test_a_thread_goes_on_when_its_folder_cannot_be_read(delivery, spool, monkeypatch, caplog):
+@pytest.mark.parametrize("error", [OSError("no such device"), RuntimeError("no such device")])
+def test_a_thread_goes_on_whatever_goes_wrong(delivery, monkeypatch, caplog, error):
+    looks = []
+
     def broken():
-        delivery.ended = True
-        raise OSError("no such device")
+        looks.append(1)
+        delivery.ended = len(looks) == 3
+        raise error
 
     monkeypatch.setattr(delivery, "look", broken)
     monkeypatch.setattr(module, "LAST_PAUSE_S", 0.01)
     delivery.work()
+    assert len(looks) == 3
     assert "no such device" in caplog.text
+
+
+def test_who_is_long_at_it_says_so(delivery, spool, taker, monkeypatch):
+    happen(spool, "a", "b")
+    beats = []
+    real = Spool.refresh
+    monkeypatch.setattr(Spool, "refresh", lambda self: (beats.append(len(taker.got)), real(self)))
+    delivery.look()
+    assert beats == [0, 0, 1]
+
+
+def test_who_has_nothing_to_deliver_writes_nothing(delivery, spool):
+    happen(spool, "a")
+    delivery.look()
+    lock = spool.folder / "lock"
+    os.utime(lock, (1, 1))
+    delivery.look()
+    assert lock.stat().st_mtime == 1
 
 
 def wait(until):

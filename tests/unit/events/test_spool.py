@@ -126,13 +126,25 @@ def test_one_delivers_at_a_time(spool, folder):
 
 
 def test_a_spool_is_left_when_nobody_was_at_it_for_long(spool, folder):
+    long_ago = (time.time() - LEFT_S - 1,) * 2
+    assert not spool.is_left()
     happen(spool, "a")
+    assert not spool.is_left()
+    os.utime(folder / "a.json", long_ago)
     assert spool.is_left()
     with spool.alone():
         pass
     assert not spool.is_left()
-    os.utime(folder / "lock", (time.time() - LEFT_S - 1,) * 2)
+    os.utime(folder / "lock", long_ago)
     assert spool.is_left()
+
+
+def test_not_all_that_wait_are_held_in_memory(spool, monkeypatch):
+    monkeypatch.setattr("s3filters.events.spool.BATCH", 2)
+    for number, id_ in enumerate("abc"):
+        happen(spool, id_)
+        os.utime(spool.folder / f"{id_}.json", (1000 - number,) * 2)
+    assert ids(spool) == ["c", "b"]
 
 
 def test_strangers_cannot_read_what_waits(spool, folder):
