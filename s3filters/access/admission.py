@@ -14,7 +14,7 @@ from typing import Any
 from s3filters.access import actions, facts, grants, ownership
 from s3filters.access.asking import Asking, refusal
 from s3filters.access.context import TagsNotRead
-from s3filters.access.decision import Denial, ObjectFacts
+from s3filters.access.decision import BucketFacts, Denial, ObjectFacts
 from s3filters.access.ownership import ENFORCED
 from s3filters.s3 import table
 from s3filters.s3.call import KNOWS, Check
@@ -34,15 +34,16 @@ def admit(asking: Asking) -> None:
     _ADMIT.get(asking.call.operation, _to_what_is_there)(asking)
 
 
-def admit_source(here: Asking, there: Asking) -> None:
+def admit_source(here: Asking, bucket: BucketFacts) -> None:
     """Decide on the source of a copy, as far as that can be done before it is opened.
 
     :param here: before the target's bucket
-    :param there: before the source's
+    :param bucket: of the source
     """
     call = here.call
     source = call.copy_source
     assert source is not None
+    there = here.of_bucket(bucket, source.version_id)
     check = there.of_object(source.key, (actions.of_source(source.version_id),))
     checks: list[Check] = [check]
     if call.params.get("TaggingDirective") == "COPY":
@@ -159,7 +160,8 @@ def _to_deletions(asking: Asking) -> None:
             return
 
     def permit(key: str, version_id: str | None) -> Sequence[Check]:
-        check = asking.of_object(key, (actions.of_deletion(version_id),))
+        one = asking if version_id is None else asking.of_bucket(asking.facts, version_id)
+        check = one.of_object(key, (actions.of_deletion(version_id),))
         return (check,) if check.needed else ()
 
     asking.call.permit = permit

@@ -67,7 +67,9 @@ class Asking:
         self._tags_in = tags_in
         self._context = None
         if bucket.policy is not None:
-            self._context = Context(self.environ, requester, self._call, time.time())
+            self._context = Context(
+                self.environ, requester, self._call, time.time(), version_id=call.version_id
+            )
 
     @property
     def call(self) -> Call:
@@ -76,9 +78,12 @@ class Asking:
         assert call is not None
         return call
 
-    def of_bucket(self, bucket: BucketFacts) -> Asking:
-        """Return the same request before another bucket: that of a copy's source."""
-        return Asking(self.requester, bucket, self.call, self.environ, self._tags_in)
+    def of_bucket(self, bucket: BucketFacts, version_id: str | None = None) -> Asking:
+        """Return the same request before another bucket, or version: those of a copy's source."""
+        there = Asking(self.requester, bucket, self.call, self.environ, self._tags_in)
+        if there._context is not None:
+            there._context.version_id = version_id
+        return there
 
     def denial(
         self,

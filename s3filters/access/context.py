@@ -42,6 +42,7 @@ class Context:
         as nobody has read them
     :param request_tags: tags that the request brings in its body; None where it has no such body,
         and those of the header ``x-amz-tagging`` count
+    :param version_id: of the object that the decision is about: the call's, or its source's
     """
 
     environ: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Context:
     now: float = 0.0
     object_tags: Mapping[str, str] | None = None
     request_tags: Mapping[str, str] | None = None
+    version_id: str | None = None
 
     @property
     def call(self) -> Call | None:
@@ -151,8 +153,7 @@ def _copy_source(request: Context) -> Values | None:
 
 
 def _version(request: Context) -> Values | None:
-    version = request.call.version_id if request.call is not None else None
-    return None if version is None else (version,)
+    return None if request.version_id is None else (request.version_id,)
 
 
 # --- the signature -----------------------------------------------------------------------------

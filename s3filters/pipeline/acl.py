@@ -140,9 +140,9 @@ class Acl(Filter):
         return found
 
     def _admit_source(self, provider: Provider, here: Asking, bucket: str) -> None:
-        there = here
+        there = here.facts
         if bucket != here.call.bucket:
-            there = here.of_bucket(self._facts(provider, bucket)[1])
+            there = self._facts(provider, bucket)[1]
         admission.admit_source(here, there)
 
     def _admit_to_service(

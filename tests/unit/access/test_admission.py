@@ -217,7 +217,7 @@ def test_a_copy_takes_its_tags_along_where_they_may_be_read_and_written():
     for missing in ("", "s3:GetObjectTagging", "s3:PutObjectTagging"):
         rules = compiled({"Action": [name for name in names if name != missing]})
         here = asking(call, ownership=ENFORCED, policy=rules)
-        admission.admit_source(here, here)
+        admission.admit_source(here, here.facts)
         reading, tagging = call.source_checks
         reading(record())
         tagging(record())  # none to take along
@@ -227,7 +227,7 @@ def test_a_copy_takes_its_tags_along_where_they_may_be_read_and_written():
         else:
             tagging(record(tags={"a": "b"}))
     call.params["TaggingDirective"] = "REPLACE"
-    admission.admit_source(here, here)
+    admission.admit_source(here, here.facts)
     assert len(call.source_checks) == 1
 
 
@@ -236,4 +236,33 @@ def test_a_version_of_a_source_is_another_permission():
     call = Call("CopyObject", "pail", "key", copy_source=source)
     here = asking(call, ownership=ENFORCED, policy=compiled({"Action": "s3:GetObject"}))
     with pytest.raises(S3Error, match="AccessDenied"):
-        admission.admit_source(here, here)
+        admission.admit_source(here, here.facts)
+
+
+def of_version(version, action="s3:GetObjectVersion", effect="Allow"):
+    condition = {"StringEquals": {"s3:VersionId": version}}
+    return {"Effect": effect, "Action": action, "Condition": condition}
+
+
+@pytest.mark.parametrize("bucket", ["pail", "other"])
+def test_the_version_of_a_copys_source_is_what_a_condition_asks_of_it(bucket):
+    for asked, of_target, right in (("v1", None, True), ("v1", "v2", True), ("v2", "v1", False)):
+        source = CopySource(bucket, "from", asked, Conditions())
+        call = Call("CopyObject", "pail", "key", version_id=of_target, copy_source=source)
+        here = asking(call, ownership=ENFORCED, policy=compiled(of_version("v1")))
+        if right:
+            admission.admit_source(here, here.facts)
+        else:
+            with pytest.raises(S3Error, match="AccessDenied"):
+                admission.admit_source(here, here.facts)
+
+
+def test_the_version_of_each_key_of_delete_objects_is_what_a_condition_asks_of_it():
+    deny = of_version("v1", "s3:DeleteObjectVersion", "Deny")
+    rules = compiled({"Action": "s3:DeleteObject*"}, deny)
+    call = Call("DeleteObjects", "pail")
+    admission.admit(asking(call, ownership=ENFORCED, policy=rules))
+    for key, version in (("a", None), ("a", "v2")):
+        assert not call.permit(key, version)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        call.permit("a", "v1")

@@ -95,7 +95,7 @@ def test_whoever_has_not_signed_has_no_name_and_no_signature(key):
 def test_version_and_source_are_those_of_the_call():
     call = Call("CopyObject", version_id="v1")
     call.copy_source = CopySource("b", "déjà vu", None, Conditions())
-    assert value("s3:VersionId", call=call) == ("v1",)
+    assert value("s3:VersionId", call=call, version_id="v2") == ("v2",)
     assert value("s3:x-amz-copy-source", call=call) == ("b/déjà vu",)
     assert value("s3:VersionId") is None
     assert value("s3:x-amz-copy-source", call=Call("PutObject")) is None
