@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from s3filters.access import context
 from s3filters.access.context import Context, Key, Read
 from s3filters.access.patterns import Patterns
 from s3filters.s3.errors import S3Error
-from s3filters.s3.memo import memo
 
 ALL, ANY = "ForAllValues", "ForAnyValue"
 Test = Callable[[str, Context], bool]  # does a value of the request match one of the policy's
@@ -145,12 +145,15 @@ def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) 
     return make
 
 
+_LONGEST_ADDRESS = 64  # characters, with a zone; longer ones are none, and need not be kept
+
+
 def _in_networks(values: list[str], variables: bool) -> Test:
     networks = [
         (one.version, int(one.netmask), int(one.network_address)) for one in map(network, values)
     ]
 
-    @memo(256)
+    @lru_cache(256)
     def within(value: str) -> bool:
         try:
             version, number = _address(value)
@@ -161,10 +164,7 @@ def _in_networks(values: list[str], variables: bool) -> Test:
                 return True
         return False
 
-    def test(value: str, request: Context) -> bool:
-        return within(value)
-
-    return test
+    return lambda value, request: len(value) <= _LONGEST_ADDRESS and within(value)
 
 
 def _booleans(values: list[str], variables: bool) -> Test:
