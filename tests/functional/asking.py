@@ -145,6 +145,11 @@ def document(answer: Answer) -> Element:
     return root
 
 
+def told(answer: Answer) -> tuple[int, str]:
+    """Return the status of an answer, and its code if it is an error."""
+    return answer.status, answer.code
+
+
 def fields(answer: Answer) -> dict[str, str | None]:
     """Return the elements of an error document in their order."""
     root = document(answer)

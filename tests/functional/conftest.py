@@ -7,6 +7,7 @@ from paste.deploy import loadapp
 
 from tests import daemon, wire
 from tests.functional.asking import LARGE, SMALL, Asker
+from tests.functional.people import People, write
 
 INI = Path(__file__).parents[2] / "etc" / "s3filters.ini"
 
@@ -59,6 +60,18 @@ def ask(app):
 
 
 @pytest.fixture
+def accounts(settings):
+    """Accounts of every role."""
+    write(Path(settings["credentials"]))
+
+
+@pytest.fixture
+def people(accounts, make_app):
+    """Sends requests of these accounts to the pipeline."""
+    return People(make_app())
+
+
+@pytest.fixture
 def root(settings):
     """The storage root."""
     return Path(settings["root"])
@@ -68,6 +81,14 @@ def root(settings):
 def box(s3, root):
     """The folder of the bucket ``box``."""
     s3.create_bucket(Bucket="box")
+    return root / "box"
+
+
+@pytest.fixture
+def owned(people, root):
+    """The folder of the bucket ``box`` of ``owner``, with the object ``key`` in it."""
+    assert people("owner", "PUT", "/box").status == 200
+    assert people("owner", "PUT", "/box/key", b"hello").status == 200
     return root / "box"
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from paste.deploy import loadapp
 
-from tests.functional import people as words
-from tests.functional.asking import document, fields, on_disk
+from tests.functional.asking import document, fields, on_disk, told
 from tests.functional.conftest import INI
 from tests.functional.people import (
     ENFORCED,
@@ -29,21 +28,8 @@ DENIED = (403, "AccessDenied")
 
 
 @pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
-
-
-@pytest.fixture
-def box(people, root):
-    """The folder of the bucket ``box`` of ``owner``, with the object ``key`` in it."""
-    assert people("owner", "PUT", "/box").status == 200
-    assert people("owner", "PUT", "/box/key", b"hello").status == 200
-    return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
+def box(owned):
+    return owned
 
 
 # --- roles ---------------------------------------------------------------------------------------

@@ -8,27 +8,19 @@ import base64
 import hashlib
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
 from s3filters.pipeline import acl
 from s3filters.store import locks
 from s3filters.store.beneath import Root
-from tests.functional import people as words
-from tests.functional.asking import on_disk
-from tests.functional.people import WRITER, People, configure, only, policy
+from tests.functional.asking import on_disk, told
+from tests.functional.people import WRITER, configure, only, policy
 
 DENIED = (403, "AccessDenied")
 OPEN = {"StringEquals": {"s3:ExistingObjectTag/open": "yes"}}
 TAGS = "user.X-Amz-Tagging"
 DELETE = b"<Delete><Object><Key>key</Key></Object></Delete>"
-
-
-@pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
 
 
 @pytest.fixture
@@ -51,10 +43,6 @@ def meanwhile(monkeypatch):
 
     monkeypatch.setattr(acl.Acl, "admit", admitted)
     return acts.append
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 GET = {"Principal": only("bob"), "Action": ["s3:GetObject*"], "Condition": OPEN}

@@ -9,7 +9,7 @@ import pytest
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
 from tests.functional.acls import ALL_USERS, OWN, granted, group, user, xml
-from tests.functional.asking import fields, refusal
+from tests.functional.asking import fields, refusal, told
 from tests.functional.people import (
     ENFORCED,
     EVERYONE,
@@ -26,21 +26,11 @@ LOGS = {"Type": "Group", "Access": "log-delivery"}
 
 
 @pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
-
-
-@pytest.fixture
 def owned(people, root):
     """The folder of the bucket ``box`` of ``owner``, where ACLs count."""
     header = {"x-amz-object-ownership": WRITER}
     assert people("owner", "PUT", "/box", b"", header).status == 200
     return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def stored(folder):

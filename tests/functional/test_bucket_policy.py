@@ -4,44 +4,21 @@ import base64
 import hashlib
 import json
 import os
-from pathlib import Path
 
 import pytest
 from paste.deploy import loadapp
 
 from s3filters.pipeline import acl
 from tests.daemon import ACCESS_KEY
-from tests.functional import people as words
-from tests.functional.asking import Asker, fields, on_disk, refusal
+from tests.functional.asking import Asker, fields, on_disk, refusal, told
 from tests.functional.conftest import INI
-from tests.functional.people import People, block, configure, only, policy
+from tests.functional.people import block, configure, only, policy
+
+pytestmark = pytest.mark.usefixtures("accounts")  # whom policies name must be there
 
 READ = policy({"Principal": only("bob"), "Action": "s3:GetObject"})
 PUBLIC = policy({"Action": "s3:GetObject"})
 ARN, IAM = "arn:aws:s3:::", "arn:aws:iam::"
-
-
-@pytest.fixture(autouse=True)
-def accounts(settings):
-    """Whom policies name must be there."""
-    words.write(Path(settings["credentials"]))
-
-
-@pytest.fixture
-def people(make_app):
-    return People(make_app())
-
-
-@pytest.fixture
-def owned(people, root):
-    """The folder of the bucket ``box`` of ``owner``, with the object ``key`` in it."""
-    assert people("owner", "PUT", "/box").status == 200
-    assert people("owner", "PUT", "/box/key", b"hello").status == 200
-    return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def test_a_policy_is_kept_and_answered_as_it_was_sent(s3, ask, box):

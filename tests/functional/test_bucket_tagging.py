@@ -7,14 +7,10 @@ import os
 
 import pytest
 
-from tests.functional.asking import document, fields, refusal
+from tests.functional.asking import document, fields, refusal, told
 
 TAGS = [{"Key": "team", "Value": "tape"}, {"Key": "Größe", "Value": "a <b> & c"}]
 SIGN = [{"Key": "k", "Value": "a+b=c@d"}, {"Key": "empty", "Value": ""}]
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def xml(*pairs):

@@ -12,7 +12,7 @@ from tests import versity, wire
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
 from tests.functional.acls import ALL_USERS, OWN, granted, group, user, xml
-from tests.functional.asking import document, fields, on_disk, refusal
+from tests.functional.asking import document, fields, on_disk, refusal, told
 from tests.functional.conftest import INI
 from tests.functional.people import (
     ENFORCED,
@@ -36,22 +36,12 @@ WITHOUT = "[pipeline:main]\npipeline = catch_errors sigauth s3api s3multi fs\n"
 
 
 @pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
-
-
-@pytest.fixture
 def owned(people, root):
     """The folder of the bucket ``box`` of ``owner``, where ACLs count and bob may write."""
     header = {"x-amz-object-ownership": WRITER}
     assert people("owner", "PUT", "/box", b"", header).status == 200
     configure(root / "box", owner="owner", acl=[grant("WRITE", "bob")])
     return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def stored(path):

@@ -5,25 +5,17 @@ import hashlib
 import json
 import os
 import threading
-from pathlib import Path
 
 import pytest
 from paste.deploy import loadapp
 
 from tests import versity, wire
-from tests.functional import people as words
-from tests.functional.asking import Asker, body_of, document, fields, on_disk, refusal
+from tests.functional.asking import Asker, body_of, document, fields, on_disk, refusal, told
 from tests.functional.conftest import INI
-from tests.functional.people import EVERYONE, WRITER, People, configure, grant, only, policy
+from tests.functional.people import EVERYONE, WRITER, configure, grant, only, policy
 
 ATTRIBUTE = "user.X-Amz-Tagging"
 KEYS = ["key", "folder/key", "folder/"]
-
-
-@pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
 
 
 @pytest.fixture
@@ -33,10 +25,6 @@ def owned(people, root):
     tags = {"x-amz-tagging": "a=1"}
     assert people("owner", "PUT", "/box/key", b"hello", tags).status == 200
     return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def xml(*pairs, more=""):

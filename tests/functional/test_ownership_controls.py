@@ -1,27 +1,18 @@
 """Object ownership as a bucket's setting: what is taken, and what stands against it."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from tests.functional import people as words
-from tests.functional.asking import document, fields, refusal
+from tests.functional.asking import document, fields, refusal, told
 from tests.functional.people import (
     ENFORCED,
     EVERYONE,
     PREFERRED,
     WRITER,
-    People,
     configure,
     grant,
 )
-
-
-@pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
 
 
 @pytest.fixture
@@ -29,10 +20,6 @@ def owned(people, root):
     """The folder of the bucket ``box`` of ``owner``."""
     assert people("owner", "PUT", "/box").status == 200
     return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def xml(setting):

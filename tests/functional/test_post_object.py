@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import io
 import tracemalloc
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree.ElementTree import fromstring
 
@@ -18,8 +17,8 @@ from s3filters.pipeline.s3api import S3api
 from tests import forms, wire
 from tests.daemon import ACCESS_KEY
 from tests.functional import people as words
-from tests.functional.asking import HOST, LARGE, SMALL, Asker, body_of, fields, on_disk
-from tests.functional.people import WRITER, People
+from tests.functional.asking import HOST, LARGE, SMALL, Asker, body_of, fields, on_disk, told
+from tests.functional.people import WRITER
 
 KEY = {"key": "key"}
 BOTH = pytest.mark.parametrize("signed", [forms.signed_v4, forms.signed_v2], ids=["v4", "v2"])
@@ -35,10 +34,6 @@ def post(ask):
         return ask("POST", target, body, headers, sign=False, **more)
 
     return send
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 # --- what is stored ----------------------------------------------------------------------------
@@ -452,12 +447,6 @@ def test_no_form_fails_or_leaves_anything_but_an_object(post, box, cuts):
 
 
 # --- who may -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def people(request, make_app):
-    words.write(Path(request.getfixturevalue("settings")["credentials"]))
-    return People(make_app())
 
 
 @pytest.fixture

@@ -1,16 +1,13 @@
 """The four switches that keep a bucket private."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from tests.functional import people as words
-from tests.functional.asking import fields, refusal
+from tests.functional.asking import fields, refusal, told
 from tests.functional.people import (
     EVERYONE,
     WRITER,
-    People,
     block,
     configure,
     grant,
@@ -21,24 +18,6 @@ from tests.functional.people import (
 ALL = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 ATTRIBUTE = "user.s3filters.public-access-block"
 TARGET = "/box?publicAccessBlock"
-
-
-@pytest.fixture
-def people(settings, make_app):
-    words.write(Path(settings["credentials"]))
-    return People(make_app())
-
-
-@pytest.fixture
-def owned(people, root):
-    """The folder of the bucket ``box`` of ``owner``, with the object ``key`` in it."""
-    assert people("owner", "PUT", "/box").status == 200
-    assert people("owner", "PUT", "/box/key", b"hello").status == 200
-    return root / "box"
-
-
-def told(answer):
-    return answer.status, answer.code
 
 
 def xml(*on):
