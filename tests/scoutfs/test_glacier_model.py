@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3filters.backends.fs.returning import Watch
+from s3filters.events.message import COMPLETED, Event
+from s3filters.store import scoutfs
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
 from tests.scoutfs.cold import DATA, Cold
 
@@ -97,6 +101,31 @@ class Model:
             self.tier = ""
 
 
+class Heard:
+    """What was told of each request, in its order."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.of: dict[str, str] = {}
+        self.last = ""
+
+    @contextmanager
+    def about(self, event: Event) -> Iterator[None]:
+        yield
+        if event.name == COMPLETED:
+            fd = os.open(self._file, os.O_RDONLY)
+            try:
+                assert not scoutfs.state(fd).offline_blocks
+            finally:
+                os.close(fd)
+        self.last = event.cause.partition(" ")[0]
+        self.of[self.last] = self.of.get(self.last, "") + event.name[len("ObjectRestore:")]
+
+    def check(self) -> None:
+        for told in self.of.values():  # asked for, with another tier again, here once, over once
+            assert re.fullmatch("P+(CD?)?", told), told
+
+
 class Play:
     """The pipeline and its archiver beside the model."""
 
@@ -104,7 +133,10 @@ class Play:
         self.cold = cold
         self.model = Model()
         app: Any = cold.app
+        self.heard = Heard(cold.box / KEY)
         while not hasattr(app, "backend"):
+            if type(app).__name__ == "Glacier":
+                object.__setattr__(app._tiering, "events", self.heard)
             app = app.app
         self.backend = app.backend
 
@@ -152,7 +184,7 @@ class Play:
         self.model.seen()
 
     def do_watch(self) -> None:
-        self.backend.watch_restores(Watch(None, time.time()))
+        self.backend.watch_restores(Watch(None, time.time(), self.heard))  # type: ignore[arg-type]
         self.model.seen()
 
     def do_expire(self) -> None:
@@ -164,6 +196,7 @@ class Play:
     def check(self) -> None:
         """Compare what a listing and GET say, which write nothing down while it is on tape."""
         cold, model = self.cold, self.model
+        self.heard.check()
         shown = cold.ask("GET", "/box?list-type=2").body.decode()
         got = cold.ask("GET", f"/box/{KEY}")
         if not model.there:
@@ -180,6 +213,9 @@ class Play:
         told = got.headers.get("x-amz-restore")
         assert (told is not None) == bool(model.tier)
         assert told is None or told.startswith('ongoing-request="false", expiry-date="')
+        self.heard.check()
+        if told is not None:
+            assert self.heard.of[self.heard.last].endswith("C")
 
 
 @pytest.fixture
