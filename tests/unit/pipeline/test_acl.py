@@ -140,7 +140,7 @@ def below(environ, start_response):
     return [b"below"]
 
 
-@pytest.mark.parametrize("operation", map(name_of, ROWS))
+@pytest.mark.parametrize("operation", [row.name for row in ROWS])
 def test_before_an_app_that_knows_no_buckets_only_administrators_are_let_in(caplog, operation):
     with caplog.at_level(logging.WARNING):
         app = acl.filter_factory({})(below)
