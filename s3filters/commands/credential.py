@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from s3filters.commands.errors import CommandError
 from s3filters.commands.moments import duration, moment, shown
 from s3filters.commands.places import Places
 from s3filters.sign import accountfile, keyfile
-from s3filters.sign.accounts import Account, named
+from s3filters.sign.accounts import Account, AccountError, named
 from s3filters.sign.keyfile import Entry, KeyFileError
 
 _HIDDEN = "[HIDDEN - use --show-secrets to reveal]"
@@ -128,16 +128,29 @@ def _added(
     Raise KeyFileError for a pair that cannot be; all else as CommandError.
     """
     told = arguments.description, getattr(arguments, "expires", None)
-    with places.refusals(where, besides=KeyFileError):
-        if arguments.account is None:
-            entry = keyfile.add(where.credentials, access_key, secret_key, told[0], None, told[1])
-            return entry, None
-        with accountfile.kept(where.accounts) as contents:
-            account = named(contents.accounts, arguments.account)
-            entry = keyfile.add(
-                where.credentials, access_key, secret_key, told[0], account.id, told[1]
-            )
-            return entry, account
+    with (
+        places.refusals(where, besides=KeyFileError),
+        accountfile.kept(where.accounts) as contents,
+    ):
+        account = _holder(contents.accounts, arguments.account, access_key)
+        whose = account.id if account is not None else None
+        entry = keyfile.add(where.credentials, access_key, secret_key, told[0], whose, told[1])
+    return entry, account
+
+
+def _holder(accounts: Mapping[str, Account], word: str | None, access_key: str) -> Account | None:
+    """Return the account that a new pair is for, None when it is to be one of its own.
+
+    Whoever signs with a key is whom grants and owners name by it, so an access key that is the id
+    of an account can only be that account's. Raise AccountError.
+    """
+    same = accounts.get(access_key)
+    if word is None:
+        return same
+    account = named(accounts, word)
+    if same is not None and same != account:
+        raise AccountError(f"{access_key} is the id of the account {same.display_name}")
+    return account
 
 
 def _show_made(arguments: argparse.Namespace, entry: Entry, done: str) -> None:

@@ -138,6 +138,27 @@ def test_a_pair_without_an_account_is_said_to_be_an_administrators(run):
         assert err == "It has no account, so it may do everything; see: s3filters account --help\n"
 
 
+def test_a_key_is_not_the_id_of_another_account(run, path, alice, capsys):
+    main.main(["account", "add", "bob", "--id", ACCESS, "--credentials", str(path)])
+    capsys.readouterr()
+    words = ("add", "--access-key", ACCESS, "--secret-key", SECRET)
+    code, _, err = run(*words, "--account", "alice")
+    assert (code, err) == (1, f"s3filters: {ACCESS} is the id of the account bob\n")
+    assert not path.exists()
+    code, out, err = run(*words, "--account", "bob")
+    assert (code, err) == (0, "")
+    assert out.endswith(f"It belongs to bob ({ACCESS}), role user.\n")
+
+
+def test_a_pair_whose_key_is_the_id_of_an_account_belongs_to_it(run, path, capsys):
+    main.main(["account", "add", "bob", "--id", ACCESS, "--credentials", str(path)])
+    capsys.readouterr()
+    code, out, err = run("add", "--access-key", ACCESS, "--secret-key", SECRET)
+    assert (code, err) == (0, "")
+    assert out.endswith(f"It belongs to bob ({ACCESS}), role user.\n")
+    assert [one["account"] for one in lines(path)] == [ACCESS]
+
+
 @pytest.mark.parametrize("name", ["alicia", ""])
 def test_a_pair_for_an_account_that_is_not_there_is_not_made(run, path, alice, name):
     code, _, err = run("generate", "--account", name)
