@@ -2,9 +2,11 @@
 
 Curvine's gateway reads and writes the same lines; ``account`` and ``expires_at`` are ours, and
 stand only in lines that have one. Blank lines are skipped; a bad line is warned about by its
-number, never by its text, once for each state of the file, and skipped. A file that has lines and
-no entry is something else, so nothing is added to it. A change leaves all other lines as they are,
-and of its own the fields that it does not know. How the file is changed: see ``replacing``.
+number, never by its text, once for each state of the file, and skipped. So is one in which a name
+stands twice or ``account`` is null: whose key it is must not depend on who reads it. A file that
+has lines and no entry is something else, so nothing is added to it. A change leaves all other lines
+as they are, and of its own the fields that it does not know. How the file is changed: see
+``replacing``.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ _TYPES = {
     "created_at": int,
     "enabled": bool,
     "description": (str, type(None)),
-    "account": (str, type(None)),
+    "account": str,
     "expires_at": (int, type(None)),
 }
 
@@ -101,9 +103,24 @@ def parse(text: str) -> Entry:
     return _entry(_values(text))
 
 
+class _Twice(ValueError):
+    """A name stands twice in an object, so the line can be read in two ways."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(f"{name if name in _TYPES else 'a name'} is twice in it")
+        found[name] = value
+    return found
+
+
 def _values(text: str) -> dict[str, Any]:
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_once)
+    except _Twice:
+        raise
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
     if not isinstance(values, dict):
@@ -113,6 +130,8 @@ def _values(text: str) -> dict[str, Any]:
 
 def _entry(values: Mapping[str, Any]) -> Entry:
     known = {name: values[name] for name in _TYPES if name in values}
+    if "account" in known and known["account"] is None:
+        raise ValueError("account is null, which is neither an account nor none")
     for name, value in known.items():
         if not isinstance(value, _TYPES[name]):  # type: ignore[arg-type]
             raise ValueError(f"{name} has the wrong type")

@@ -41,6 +41,7 @@ def test_lines_of_curvines_gateway_are_read():
         line(access_key="secret\n"),
         line(account=""),
         line(account=5),
+        line(account=None),
         line(expires_at="secret"),
         line(expires_at=1.5),
         line(expires_at=-1),
@@ -60,6 +61,25 @@ def test_a_bad_line_is_warned_about_by_its_number_and_skipped(tmp_path, caplog, 
     assert f"{path} line 4 is skipped" in record.getMessage()
     assert "secret-" not in caplog.text
     assert "not-json" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"access_key":"A","secret_key":"S","account":null}', "account is null"),
+        ('{"access_key":"A","secret_key":"S","account":"al","account":"bo"}', "account is twice"),
+        ('{"access_key":"A","secret_key":"S","enabled":false,"enabled":true}', "enabled is twice"),
+        (
+            '{"access_key":"A","secret_key":"S","acc\\u006funt":"al","account":"bo"}',
+            "account is tw",
+        ),
+        ('{"access_key":"A","secret_key":"S","x":1,"x":2}', "a name is twice in it"),
+        ('{"access_key":"A","secret_key":"S","x":{"y":1,"y":2}}', "a name is twice in it"),
+    ],
+)
+def test_a_line_that_can_be_read_in_two_ways_is_refused(text, said):
+    with pytest.raises(ValueError, match=said):
+        keyfile.parse(text)
 
 
 def test_a_bad_line_is_told_once_for_each_state_of_the_file(tmp_path, caplog):
