@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 
 from s3filters.backends.fs.returning import Watch
 from s3filters.commands import main
+from s3filters.events.spool import LEFT_S, Prepared
+from s3filters.store import restores
 from tests import daemon
 from tests.scoutfs.cold import DATA, INI, USE, Cold
 
@@ -248,6 +250,37 @@ def test_two_daemons_tell_it_once(told: Told, cold: Cold, make: Callable[..., To
     assert told.names() == [(POST, "key"), (COMPLETED, "key")]
 
 
+def test_a_death_behind_what_is_told_of_tells_it_later(
+    told: Told, cold: Cold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold.offline("key")
+    cold.restore("key")
+    cold.stage("key")
+    assert len(told.said()) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(Prepared, "happened", lambda _self: None)  # nobody came so far
+        told.look()
+    assert "end_s" in (cold.record("key") or {})
+    assert len(told.said()) == 1
+    (left,) = (cold.root / ".sgwtmp" / "events" / "file").glob("*/new.*")
+    os.utime(left, (time.time() - LEFT_S - 1,) * 2)
+    assert told.names() == [(POST, "key"), (COMPLETED, "key")]
+
+
+def test_a_death_before_it_tells_it_when_it_is_done_again(
+    told: Told, cold: Cold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold.offline("key")
+    cold.restore("key")
+    cold.stage("key")
+    with monkeypatch.context() as patched:
+        patched.setattr(restores, "write", lambda *_: (_ for _ in ()).throw(OSError("dead")))
+        patched.setattr(Prepared, "did_not", lambda _self: None)
+        told.look()
+    told.look()
+    assert told.names() == [(POST, "key"), (COMPLETED, "key")]
+
+
 def test_when_too_many_wait_nothing_is_lost(make: Callable[..., Told]) -> None:
     told = make(events_waiting="1")
     (delivery,) = told.events.deliveries
@@ -266,6 +299,19 @@ def test_when_too_many_wait_nothing_is_lost(make: Callable[..., Told]) -> None:
     delivery.spool._counted = float("-inf")
     told.look()
     assert told.names()[1:] == [(COMPLETED, "a")]
+
+
+def test_where_nothing_can_be_kept_the_log_says_why(
+    make: Callable[..., Told], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_bytes(b"")
+    told = make(events_folder=str(tmp_path / "taken"))
+    told.cold.offline("key")
+    with pytest.raises(ClientError, match="SlowDown") as caught:
+        told.cold.restore("key")
+    assert "ObjectRestore:Post of box cannot be kept: [Errno 20]" in caplog.text
+    assert str(tmp_path) not in str(caught.value)
+    assert told.cold.record("key") is None
 
 
 def test_where_events_are_kept_can_be_said(make: Callable[..., Told], tmp_path: Path) -> None:

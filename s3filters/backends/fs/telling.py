@@ -7,6 +7,7 @@ goes out behind it, so none is lost, and one is told twice only when a process d
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from s3filters.store.metadata import Record
 from s3filters.store.restores import Restore
 
 ANONYMOUS = "Anonymous"
+
+log = logging.getLogger("s3filters.backends")
 
 
 class Subject(NamedTuple):
@@ -55,6 +58,7 @@ def about(
         try:
             stack.enter_context(events.about(message))
         except OSError as error:
+            log.warning("%s of %s cannot be kept: %s", event, subject.bucket, error)
             raise SlowDown("Who is to be told of restores cannot be just now.") from error
         yield
 
