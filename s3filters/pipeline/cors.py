@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from s3filters import options
 from s3filters.pipeline.base import App, provider_of
-from s3filters.pipeline.s3api import domains
+from s3filters.pipeline.s3api import domains_option
 from s3filters.s3 import address, checksums, cors, rules
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.cors import Rule
@@ -64,13 +64,7 @@ def origins(value: str) -> tuple[str, ...]:
 class Options:
     """Options of cors."""
 
-    storage_domain: tuple[str, ...] = options.option(
-        (),
-        domains,
-        "Host names, separated by commas, that a bucket's name may stand before: with "
-        "s3.example.org, a request to photos.s3.example.org is for the bucket photos.",
-        shared=True,
-    )
+    storage_domain: tuple[str, ...] = domains_option()
     allow_origin: tuple[str, ...] = options.option(
         (),
         origins,

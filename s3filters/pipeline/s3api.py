@@ -55,17 +55,22 @@ def domains(value: str) -> tuple[str, ...]:
     return tuple(f".{name}" for name in names if name)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of s3api."""
-
-    storage_domain: tuple[str, ...] = options.option(
+def domains_option() -> Any:
+    """Declare the option of every filter that must know which bucket a request is for."""
+    return options.option(
         (),
         domains,
         "Host names, separated by commas, that a bucket's name may stand before: with "
         "s3.example.org, a request to photos.s3.example.org is for the bucket photos.",
         shared=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of s3api."""
+
+    storage_domain: tuple[str, ...] = domains_option()
 
 
 class S3api:

@@ -20,7 +20,7 @@ from typing import Any
 
 from s3filters import offload, options
 from s3filters.pipeline.base import App
-from s3filters.pipeline.s3api import domains
+from s3filters.pipeline.s3api import domains_option
 from s3filters.s3 import address, fields
 from s3filters.s3.call import IDENTITY, KNOWS
 from s3filters.s3.errors import S3Error
@@ -55,13 +55,7 @@ class Options:
         "key is an account of its own that may do everything.",
         shared=True,
     )
-    storage_domain: tuple[str, ...] = options.option(
-        (),
-        domains,
-        "Host names, separated by commas, that a bucket's name may stand before: with "
-        "s3.example.org, a request to photos.s3.example.org is for the bucket photos.",
-        shared=True,
-    )
+    storage_domain: tuple[str, ...] = domains_option()
     clock_skew: float = options.option(
         900.0, options.seconds, "Seconds that a request's date may be from this host's clock."
     )
