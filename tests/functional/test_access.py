@@ -371,6 +371,12 @@ def test_the_acl_of_an_object_says_who_reads_it(people, shared, headers, readers
 
 
 def _in_parts(people, who, target, headers=None):
+    done = people(who, "POST", *_all_but_completed(people, who, target, headers))
+    assert document(done).tag == "CompleteMultipartUploadResult"
+
+
+def _all_but_completed(people, who, target, headers=None):
+    """Begin an upload and put its part; return the target and body that complete it."""
     begun = people(who, "POST", f"{target}?uploads", headers=headers)
     assert begun.status == 200
     upload = document(begun).findtext("UploadId")
@@ -380,8 +386,7 @@ def _in_parts(people, who, target, headers=None):
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
         f"<ETag>{tag}</ETag></Part></CompleteMultipartUpload>"
     )
-    done = people(who, "POST", f"{target}?uploadId={upload}", body.encode())
-    assert document(done).tag == "CompleteMultipartUploadResult"
+    return f"{target}?uploadId={upload}", body.encode()
 
 
 def test_the_bucket_owner_owns_what_is_given_to_him_where_he_prefers(people, shared):
@@ -524,6 +529,21 @@ def test_parts_are_put_by_whoever_may_write(people, shared):
     assert told(people("bob", "PUT", target, headers=source)) == DENIED
     assert on_disk(shared) == before
     assert people("bob", "PUT", target, b"1").status == 200
+
+
+def test_whoever_may_write_completes_what_another_began_and_it_is_still_the_others(people, shared):
+    """AWS asks for s3:PutObject, and no longer for the initiator."""
+    completion = _all_but_completed(people, "bob", "/box/new")
+    before = on_disk(shared)
+    for who in ("eve", None):
+        assert told(people(who, "POST", *completion)) == DENIED
+    assert on_disk(shared) == before
+    grants = [grant("WRITE", "bob"), grant("WRITE", "eve")]
+    configure(shared, owner="owner", acl=grants, ownership=WRITER)
+    done = people("eve", "POST", *completion)
+    assert document(done).tag == "CompleteMultipartUploadResult"
+    assert people("bob", "GET", "/box/new").body == b"1"
+    assert told(people("eve", "GET", "/box/new")) == DENIED
 
 
 # --- what a refusal looks like -------------------------------------------------------------------
