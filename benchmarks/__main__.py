@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from benchmarks import (
     access,
+    cold,
     durable,
     large,
     listing,
@@ -45,6 +46,7 @@ MEASURES: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
     "d": (listing.run,),
     "e": (multipart.run,),
     "f": (access.run,),
+    "g": (cold.run,),
 }
 
 
@@ -52,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the options."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words.add_argument("--only", default=",".join(SECTIONS), type=listed(SECTIONS),
-                       metavar="a,b,c,d,e,f", help="sections to measure")  # fmt: skip
+                       metavar="a,b,c,d,e,f,g", help="sections to measure")  # fmt: skip
     words.add_argument("--quick", action="store_true", help="less of everything: under a minute")
     words.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
     words.add_argument("--durability", default=",".join(DURABILITIES), type=listed(DURABILITIES),

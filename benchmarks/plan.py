@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 MIB = 1 << 20
-SECTIONS = ("a", "b", "c", "d", "e", "f")
+SECTIONS = ("a", "b", "c", "d", "e", "f", "g")
 DURABILITIES = ("none", "data", "full")
 
 

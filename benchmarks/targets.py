@@ -1,9 +1,9 @@
 """What is to be reached, one row a figure; a figure without a row here is for information.
 
 Ratios are to the baseline that the row's name implies: ``cpu.*`` to the CPU of a bare WSGI app
-under stock eventlet.wsgi, ``cpu.acl`` alone to our daemon without that filter, ``durable.*`` to a
-bare loop of the same system calls, ``large.get`` to a
-plain socket loop, ``large.put*`` to MD5 alone, ``list.*`` to a page of a bucket of 1,000 keys,
+under stock eventlet.wsgi, ``cpu.acl`` and ``cold.*`` to our daemon without that filter,
+``durable.*`` to a bare loop of the same system calls, ``large.get`` to a plain socket loop,
+``large.put*`` to MD5 alone, ``list.*`` to a page of a bucket of 1,000 keys,
 ``parts.cpu`` to one PUT, ``parts.get`` to an object that was sent in one piece.
 """
 
@@ -39,6 +39,9 @@ TARGETS: dict[str, Target] = {
     "cpu.PUT.none": Target(1.5),
     "cpu.DELETE": Target(1.0),
     "cpu.acl": Target(1.15),
+    "cold.HEAD": Target(1.3),
+    "cold.LIST": Target(2.0),
+    "cold.plain": Target(1.05),
     "durable.8": Target(0.7, at_least=True),
     "durable.32": Target(0.7, at_least=True),
     "large.get": Target(0.9, at_least=True),

@@ -17,7 +17,7 @@ def plan(*words):
 
 
 def test_everything_is_measured_unless_sections_are_named():
-    assert plan().sections == ("a", "b", "c", "d", "e", "f")
+    assert plan().sections == ("a", "b", "c", "d", "e", "f", "g")
     assert plan("--only", "a,d").sections == ("a", "d")
 
 
