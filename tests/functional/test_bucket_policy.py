@@ -1,6 +1,7 @@
 """The policy of a bucket: what is taken, kept, answered, and that it counts at once."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -84,6 +85,20 @@ def test_nobody_locks_himself_out(people, owned, confirm):
     assert people("owner", "GET", "/box/key").status == 200
 
 
+@contextlib.contextmanager
+def revoking(folder, monkeypatch):
+    """Take the policy away as soon as a request was let in."""
+    admit = acl.Acl.admit
+
+    def admitted(self, call, environ):
+        admit(self, call, environ)
+        configure(folder, policy=None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(acl.Acl, "admit", admitted)
+        yield
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_what_was_allowed_is_decided_again_when_it_is_done(people, owned, monkeypatch, method):
     body = b"<Tagging><TagSet><Tag><Key>a</Key><Value>new</Value></Tag></TagSet></Tagging>"
@@ -92,14 +107,7 @@ def test_what_was_allowed_is_decided_again_when_it_is_done(people, owned, monkey
     may = {"Principal": only("bob"), "Action": "s3:PutBucketTagging", "Resource": ""}
     configure(owned, policy=policy(may))
     words_of = (method, "/box?tagging", *((body, headers) if method == "PUT" else ()))
-    admit = acl.Acl.admit
-
-    def admitted(self, call, environ):
-        admit(self, call, environ)
-        configure(owned, policy=None)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(acl.Acl, "admit", admitted)
+    with revoking(owned, monkeypatch):
         assert told(people("bob", *words_of)) == (403, "AccessDenied")
     assert os.getxattr(owned, "user.X-Amz-Tagging") == b'{"a":"old"}'
     configure(owned, policy=policy(may))
@@ -109,14 +117,7 @@ def test_what_was_allowed_is_decided_again_when_it_is_done(people, owned, monkey
 def test_a_deletion_that_was_allowed_is_decided_again_when_it_is_done(people, owned, monkeypatch):
     assert people("owner", "DELETE", "/box/key").status == 204
     configure(owned, policy=policy({"Action": "s3:DeleteBucket", "Resource": ""}))
-    admit = acl.Acl.admit
-
-    def admitted(self, call, environ):
-        admit(self, call, environ)
-        configure(owned, policy=None)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(acl.Acl, "admit", admitted)
+    with revoking(owned, monkeypatch):
         assert told(people("bob", "DELETE", "/box")) == (403, "AccessDenied")
     assert people("owner", "HEAD", "/box").status == 200
     configure(owned, policy=policy({"Action": "s3:DeleteBucket", "Resource": ""}))

@@ -62,24 +62,22 @@ class Settings(Part):
         Raise what ``checked`` raises, NoSuchBucket, MetadataTooLarge.
         """
         gateway = block.OFF if call.facts is None else call.facts.block
-
-        def change(record: BucketRecord) -> Mapping[str, bytes | None]:
-            ask(call.checks, record)
-            return {name: checked(facts.of_bucket(record, gateway))}
-
-        self.expect_owner(call)
-        self.change(self.store.configure_bucket, call.bucket, change)
+        self._configure(call, name, lambda record: checked(facts.of_bucket(record, gateway)))
 
     def unset(self, call: Call, name: str) -> Reply:
         """Take a setting away; there need be none. Raise NoSuchBucket."""
+        self._configure(call, name, lambda record: None)
+        return Reply(204)
 
+    def _configure(
+        self, call: Call, name: str, made: Callable[[BucketRecord], bytes | None]
+    ) -> None:
         def change(record: BucketRecord) -> Mapping[str, bytes | None]:
             ask(call.checks, record)
-            return {name: None}
+            return {name: made(record)}
 
         self.expect_owner(call)
         self.change(self.store.configure_bucket, call.bucket, change)
-        return Reply(204)
 
 
 class Configuration(Settings):
