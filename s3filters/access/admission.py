@@ -21,6 +21,7 @@ from s3filters.s3.call import KNOWS, Check
 
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
 _PUT_ACL = "s3:PutObjectAcl"
+_TO_BUCKET_OWNER = "bucket-owner-full-control"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
 _OF_UPLOADS = frozenset({"AbortMultipartUpload", "ListParts"})
 _NAMING = frozenset({"PutBucketAcl", "PutBucketPolicy", "PutObjectAcl"})  # accounts, in the body
@@ -93,15 +94,19 @@ def _demand_of_new(asking: Asking, action: str) -> None:
 
     Where no ACL counts, those that are taken are what there is: whoever may write may send them
     unless a policy denies it. AWS's policies that require such a header allow s3:PutObject alone.
+    Nor is anything else asked of whoever has not signed and gives the bucket's owner full control.
     """
     call, requester = asking.call, asking.requester
     key = call.key
     new = ObjectFacts("" if requester is None else requester.id)
-    idle = action == _PUT_ACL and asking.facts.ownership == ENFORCED
+    free = action == _PUT_ACL and (
+        asking.facts.ownership == ENFORCED
+        or (requester is None and asking.environ.get("HTTP_X_AMZ_ACL") == _TO_BUCKET_OWNER)
+    )
 
     def demand(tags: Mapping[str, str] | None) -> None:
         denial = asking.denial(action, key, new, tags)
-        if denial is not None and not (idle and denial is Denial.NOT_GRANTED):
+        if denial is not None and not (free and denial is Denial.NOT_GRANTED):
             raise refusal(denial, requester, action, asking.facts.name, key)
 
     try:

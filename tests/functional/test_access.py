@@ -400,6 +400,29 @@ def test_the_bucket_owner_owns_what_is_given_to_him_where_he_prefers(people, sha
     assert told(people("bob", "GET", "/box/given")) == DENIED
 
 
+@pytest.mark.parametrize("ownership", [WRITER, PREFERRED])
+@pytest.mark.parametrize("by", ["acl", "policy"])
+def test_nobody_may_give_the_bucket_owner_full_control_of_what_he_puts(people, box, ownership, by):
+    """AWS's policies for uploads that nobody signs require it."""
+    full = {"x-amz-acl": "bucket-owner-full-control"}
+    put = {"Principal": "*", "Action": "s3:PutObject"}
+    if by == "acl":
+        configure(box, owner="owner", acl=[grant("WRITE", EVERYONE)], ownership=ownership)
+    else:
+        condition = {"StringEquals": {"s3:x-amz-acl": full["x-amz-acl"]}}
+        rules = policy({**put, "Condition": condition})
+        configure(box, owner="owner", ownership=ownership, policy=rules)
+    assert people(None, "PUT", "/box/new", b"1", full).status == 200
+    assert people("owner", "GET", "/box/new").body == b"1"
+    for who in ("bob", None):
+        assert told(people(who, "GET", "/box/new")) == DENIED
+    for more in ({"x-amz-acl": "public-read"}, {"x-amz-grant-read": 'id="bob"'}):
+        assert told(people(None, "PUT", "/box/open", b"1", more)) == DENIED
+    deny = {"Principal": "*", "Effect": "Deny", "Action": "s3:PutObjectAcl"}
+    configure(box, policy=policy(put, deny))
+    assert told(people(None, "PUT", "/box/new", b"1", full)) == DENIED
+
+
 def test_where_the_owner_is_enforced_acls_neither_count_nor_are_taken(people, box):
     configure(box, owner="owner", acl=[grant("FULL_CONTROL", EVERYONE)], ownership=ENFORCED)
     for who in ("bob", None):
