@@ -3,8 +3,9 @@
 Two daemons serve one tree, as in (f), one with the default pipeline and one whose pipeline lacks
 ``glacier``: once on a plain file system, where nothing is ever on tape, and once on the double of
 ScoutFS, where half of the objects are. There both ask where an object's data are, since the data
-version that comes with the answer tells whether its ETag is right still. On the double the figure is time, since most of a request is
-in the file system; it is much slower than ScoutFS. It needs root and /dev/fuse.
+version that comes with the answer tells whether its ETag is right still. The figure there is time,
+since most of a request is in the file system; the double is much slower than ScoutFS. It needs root
+and /dev/fuse.
 """
 
 from __future__ import annotations
