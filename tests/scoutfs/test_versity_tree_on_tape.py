@@ -22,6 +22,11 @@ from tests.scoutfs import calls
 from tests.scoutfs.cold import ALWAYS, INI, RESTORE
 
 ONGOING, NOT_ASKED = 'ongoing-request="true"', 'ongoing-request="false"'
+LISTINGS = (
+    ("list_objects", "Contents"),
+    ("list_objects_v2", "Contents"),
+    ("list_object_versions", "Versions"),
+)
 FLAGS = (0, STAGING, NO_ARCHIVE, STAGING | STAGE_FAILED)  # by hand, one file after the other
 
 
@@ -74,6 +79,28 @@ def test_every_object_tells_where_it_is_and_keeps_its_etag(tree: Tree) -> None:
         for name in ("ETag", "LastModified", "ContentLength", "Metadata"):
             assert after[name] == before[name]
         assert refusal(tree.s3.get_object, **where) == (403, "InvalidObjectState")
+
+
+def test_listings_attributes_and_copies_tell_the_same_of_each(tree: Tree) -> None:
+    objects = list(tree.objects())
+    taken = {where[:2] for where in objects[::2]}
+    for bucket, key, path in objects:
+        if (bucket, key) in taken:
+            calls.make_offline(path)
+    told: list[dict[tuple[str, str], str]] = [{}, {}, {}]
+    for bucket in {where[0] for where in objects}:
+        for found, operation, entries in zip(told, *zip(*LISTINGS, strict=True), strict=True):
+            page = getattr(tree.s3, operation)(Bucket=bucket)[entries]
+            found |= {(bucket, one["Key"]): one["StorageClass"] for one in page if one["Size"]}
+    wanted = {(b, k): "GLACIER" if (b, k) in taken else "STANDARD" for b, k, _ in objects}
+    assert told == [wanted] * 3
+    for (bucket, key), said in wanted.items():
+        where = {"Bucket": bucket, "Key": key}
+        attributes = tree.s3.get_object_attributes(**where, ObjectAttributes=["StorageClass"])
+        assert attributes["StorageClass"] == said
+        if said == "GLACIER":
+            copy = {"Bucket": bucket, "Key": "copied", "CopySource": where}
+            assert refusal(tree.s3.copy_object, **copy) == (403, "ObjectNotInActiveTierError")
 
 
 def test_a_restore_leaves_its_attributes_and_sets_its_flag(tree: Tree) -> None:
