@@ -245,6 +245,20 @@ def test_deleting_many_is_decided_for_each_key(people, box):
     assert (box / "key").exists() and not (box / "mine").exists()
 
 
+def test_a_deny_of_a_version_is_for_copies_and_delete_objects_too(people, box):
+    version = {"StringEquals": {"s3:VersionId": "null"}}
+    deny = {"Effect": "Deny", "Action": "s3:*Version", "Resource": "/*", "Condition": version}
+    copy = {"x-amz-copy-source": "/box/key?versionId=null"}
+    body = b"<Delete><Object><Key>key</Key><VersionId>null</VersionId></Object></Delete>"
+    configure(box, policy=policy({"Action": "s3:*", "Resource": "/*"}, deny))
+    assert told(people("owner", "GET", "/box/key?versionId=null")) == DENIED
+    assert told(people("owner", "PUT", "/box/new", headers=copy)) == DENIED
+    found = document(people("owner", "POST", "/box?delete", body, _md5(body)))
+    assert [one.findtext("Code") for one in found.iter("Error")] == ["AccessDenied"]
+    configure(box, policy=policy({"Action": "s3:*", "Resource": "/*"}))
+    assert people("owner", "PUT", "/box/new", headers=copy).status == 200
+
+
 def _md5(body):
     return {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
 
