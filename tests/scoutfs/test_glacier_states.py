@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from s3filters.store import extents
+from s3filters.backends.fs import reading
+from s3filters.store import Store, extents
 from s3filters.store.scoutfs import NO_ARCHIVE, STAGE_FAILED, STAGING
 from tests.functional.asking import body_of, document, fields, refusal
 from tests.scoutfs import calls
@@ -221,6 +223,19 @@ def test_refusals_hold_nobody_up(cold: Cold) -> None:
     assert calls.waiting(fd) == []
     os.close(fd)
     assert body_of(cold.s3, "online") == DATA
+
+
+def test_an_answer_that_is_read_in_blocks_ends_where_the_tape_begins(cold: Cold) -> None:
+    """For servers that do not send files by themselves."""
+    path = cold.put("key", bytes(2 * reading.BLOCK))
+    with closing(Store(cold.root)) as store, store.open("box", "key") as opened:
+        answer = reading.FileRange(opened, 0, 2 * reading.BLOCK, patient=False)
+        blocks = iter(answer)
+        assert len(next(blocks)) == reading.BLOCK
+        data = calls.make_offline(path)
+        assert list(blocks) == []
+        calls.bring_back(path, data)
+        assert sum(map(len, answer)) == len(data)
 
 
 def test_without_the_filter_everything_is_standard(
