@@ -18,6 +18,7 @@ from s3filters.access.decision import BucketFacts, Denial, ObjectFacts
 from s3filters.access.ownership import ENFORCED
 from s3filters.s3 import table
 from s3filters.s3.call import KNOWS, Check
+from s3filters.s3.errors import S3Error
 
 _GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
 _PUT_ACL = "s3:PutObjectAcl"
@@ -84,6 +85,9 @@ def _to_new(asking: Asking) -> None:
     call = asking.call
     first, *more = actions.of_call(call, asking.environ)
     asking.demand(first, call.key)
+    if asking.requester is None and call.operation == "CreateMultipartUpload":
+        message = "Anonymous users cannot initiate multipart uploads. Please authenticate."
+        raise S3Error("AccessDenied", message)
     for action in more:
         _demand_of_new(asking, action)
     call.acl = _new_acl(asking)

@@ -24,6 +24,7 @@ NAMES = ("policy", "cors", "tagging", "public-access-block")
 SIZES = (1, 20, 1000, 20_000)  # words; the last two are in files
 GONE = 7  # each so many'th change takes the setting away
 BETWEEN_CUTS_S = (0.02, 0.2)
+SEEDED_CUTS = 40
 BUCKET = "bkt"
 
 
@@ -112,5 +113,5 @@ def test_no_acknowledged_setting_is_lost_or_torn_when_the_power_goes_out(
 def test_the_harness_catches_settings_that_are_acknowledged_before_they_are_written(
     kind: str,
 ) -> None:
-    found, _changes = cut_power(kind, "none", 5)
+    found, _changes = cut_power(kind, "none", SEEDED_CUTS)
     assert found

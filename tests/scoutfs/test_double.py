@@ -92,7 +92,7 @@ def test_it_goes_while_a_file_is_open_and_a_reader_waits(where):
         process.terminate()
         assert process.wait(LIMIT_S) == 0
         reader.join(LIMIT_S)
-        assert failed == [errno.EIO]
+        assert failed in ([errno.EIO], [errno.ECONNABORTED])  # answered yet, or cut off
 
 
 def test_what_a_killed_one_leaves_is_unmounted(where):

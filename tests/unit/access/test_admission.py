@@ -101,6 +101,9 @@ def test_the_acl_to_set_is_read_from_the_headers_by_whoever_knows_the_owner():
     ],
 )
 def test_whose_a_new_object_is_stands_in_its_acl(operation, setting, who, headers, owner):
+    if who is None and operation == "CreateMultipartUpload":
+        assert refused(operation, who, acl=OPEN) == "AccessDenied"
+        return
     acl = (
         None
         if setting == ENFORCED
