@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from s3filters.pipeline.fs import FsApp
+from s3filters.store import removing
 from tests.scoutfs.mounted import mounted, need
 
 NODE = "S3FILTERS_SCOUTFS"  # names a directory on a real ScoutFS, to prove the double right
@@ -54,6 +55,7 @@ def folder(scoutfs_root: Path) -> Iterator[Path]:
     """A new folder on ScoutFS."""
     path = Path(tempfile.mkdtemp(prefix="s3filters-test-", dir=scoutfs_root))
     yield path
+    removing.settle()  # or what is removed in the background would go from under it
     shutil.rmtree(path)
 
 
