@@ -269,14 +269,37 @@ def test_an_expected_owner_is_honoured(people, owned):
 # --- what is refused -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("canned", ["private", "public-read", "bucket-owner-full-control"])
-def test_where_ownership_is_enforced_no_acl_can_be_set(people, owned, canned):
+def test_where_ownership_is_enforced_no_acl_can_be_set(people, owned):
     put(people)
     configure(owned, ownership=ENFORCED)
-    for body, headers in ((b"", {"x-amz-acl": canned}), (xml((user("bob"), "READ")), {})):
+    for body, headers in (
+        (b"", {"x-amz-acl": "public-read"}),
+        (b"", {"x-amz-grant-read": "id=bob"}),
+        (xml((user("bob"), "READ")), {}),
+        (xml((user("owner"), "READ")), {}),
+    ):
         answer = people("owner", "PUT", "/box/key?acl", body, headers)
         assert told(answer) == (400, "AccessControlListNotSupported")
     assert stored(owned / "key") is None
+
+
+def test_where_ownership_is_enforced_what_was_shown_can_be_sent_back(people, owned):
+    put(people)
+    configure(owned, ownership=ENFORCED)
+    before = on_disk(owned)
+    shown = people("owner", "GET", "/box/key?acl").body
+    for body, headers in ((shown, {}), (b"", {"x-amz-acl": "bucket-owner-full-control"})):
+        assert told(people("owner", "PUT", "/box/key?acl", body, headers))[0] == 200
+    assert on_disk(owned) == before
+    assert stored(owned / "key") is None
+
+
+def test_where_ownership_is_enforced_grants_that_would_come_back_are_not_passed_over(people, owned):
+    put(people, "bob", x_amz_acl="public-read")
+    configure(owned, ownership=ENFORCED)
+    headers = {"x-amz-acl": "bucket-owner-full-control"}
+    answer = people("owner", "PUT", "/box/key?acl", b"", headers)
+    assert told(answer) == (400, "AccessControlListNotSupported")
 
 
 def test_where_ownership_is_enforced_stored_grants_are_not_shown_and_come_back(people, owned):
