@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ MOUNT = {"ext4": (), "xfs": ("-o", "nouuid"), "btrfs": ()}
 KERNEL_NEEDED = {"btrfs": (6, 7)}  # from there on two images with one UUID can be mounted
 INNER = "512M"
 OUTER = "3G"
+BUSY_S = 5.0
 
 
 def need(*programs: str) -> None:
@@ -74,10 +76,23 @@ def mounted(where: Path, *words: str) -> Iterator[Path]:
         yield where
     finally:
         try:
-            run("umount", str(where))
+            _unmount(where)
         except AssertionError:  # held open by what failed before: free it when that is closed
             run("umount", "--lazy", str(where))
             raise
+
+
+def _unmount(where: Path) -> None:
+    """``umount``; the kernel and threads that just ended may hold it for a moment longer."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            run("umount", str(where))
+            return
+        except AssertionError as error:
+            if "busy" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 @contextmanager
