@@ -7,12 +7,14 @@ thread of its own. What a process did not come to remove is removed by the next 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 from s3filters.store.beneath import DIRECTORY, Root
 
 _thread = ThreadPoolExecutor(1, "removing")  # starts at the first upload, so after any fork
+_ATTEMPTS = 4
 _DEPTH = 8  # directories in one another; ours has one, and Versity's may have one more
 
 
@@ -26,8 +28,13 @@ def later(root: Root, folder: int, path: bytes, name: bytes) -> None:
 
 def _remove(root: Root, folder: int, path: bytes, name: bytes) -> None:
     try:
-        with contextlib.suppress(OSError):  # the sweep tries again
-            tree(folder, name)
+        for _ in range(_ATTEMPTS):
+            try:
+                tree(folder, name)
+            except OSError as error:
+                if error.errno == errno.ENOTEMPTY:  # by who came too late, and goes at once
+                    continue
+            break  # whatever is left is the sweep's
     finally:
         os.close(folder)
     above, _, last = path.rpartition(b"/")

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from s3filters.store import removing
+from s3filters.store.beneath import Root
 
 
 def remove(folder, name="gone", **options):
@@ -52,3 +53,20 @@ def test_it_goes_no_deeper_than_an_upload_can(tmp_path):
     with pytest.raises(OSError):
         remove(tmp_path, depth=2)
     assert (tmp_path / "gone" / "a" / "b" / "c").exists()
+
+
+def test_a_file_that_comes_while_its_folder_is_removed_goes_too(tmp_path, monkeypatch):
+    (tmp_path / "box" / "key" / "gone").mkdir(parents=True)
+    late = [tmp_path / "box" / "key" / "gone" / "late"]
+    real = os.rmdir
+
+    def rmdir(name, **how):
+        if late:
+            late.pop().touch()
+        real(name, **how)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    root = Root(tmp_path)
+    removing.later(root, os.open(tmp_path / "box" / "key", os.O_RDONLY), b"box/key", b"gone")
+    removing.settle()
+    assert os.listdir(tmp_path / "box") == []
