@@ -80,14 +80,24 @@ def scheme(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=tuple(BY_NAME))
 def scene(
     request: pytest.FixtureRequest, scheme: str, scenes: Callable[[str, str], Scene]
-) -> Scene:
-    """A client and its bucket; a client that is not here fails in CI and is skipped elsewhere."""
+) -> Iterator[Scene]:
+    """A client and its bucket, which has its settings back when the test is over.
+
+    A client that is not here fails in CI and is skipped elsewhere.
+    """
     try:
-        return scenes(request.param, scheme)
+        found = scenes(request.param, scheme)
     except Absent as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
+    bucket = found.daemon.root / found.bucket
+    settings = {name: os.getxattr(bucket, name) for name in os.listxattr(bucket)}
+    yield found
+    for name in set(os.listxattr(bucket)) - set(settings):
+        os.removexattr(bucket, name)
+    for name, value in settings.items():
+        os.setxattr(bucket, name, value)
 
 
 @pytest.fixture(scope="session")
