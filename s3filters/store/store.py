@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import changing, joining, locks, objects, parts, restores, sweep
+from s3filters.store import changing, joining, locks, objects, parts, reaping, restores, sweep
 from s3filters.store import uploads as upload_verbs
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
@@ -156,7 +156,7 @@ class Store(Tree):
 
     def reap_uploads(self, age_s: float) -> list[Upload]:
         """Abort uploads that are older and not in use; return them. Raise StoreError."""
-        return upload_verbs.reap(self, age_s)
+        return reaping.reap(self, age_s)
 
     def part(self, upload: Upload, number: int, size: int) -> PartDraft:
         """Begin to store a part of ``size`` bytes; see PartDraft for the rest and for errors."""

@@ -55,7 +55,6 @@ KEY = "user.objname"
 INITIATED = "user.s3filters.initiated"
 INITIATOR = "user.s3filters.initiator"
 CHECKSUMS = "user.checksums"
-IDLE_S = 86400.0  # an upload that got a part since then is in use, however old it is
 
 # The most that completing adds to what is fixed at the beginning.
 _LONGEST_ETAG = "0" * 32 + "-10000"
@@ -441,45 +440,5 @@ def abort(tree: Tree, bucket: str, key: str, upload_id: str) -> None:
             removing.sync(tree.root, path.rpartition(b"/")[0])
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
-    finally:
-        os.close(fd)
-
-
-def reap(tree: Tree, age_s: float) -> list[Upload]:
-    """End uploads that began longer ago than ``age_s`` seconds and return them.
-
-    One that got a part within the last day (or within ``age_s``, when that is less) stays.
-    Raise StoreError.
-    """
-    now_ns = time.time_ns()
-    reaped = []
-    for bucket in _buckets(tree):
-        with contextlib.suppress(errors.NoSuchBucket):
-            for upload in list(_older(tree, bucket, now_ns - int(age_s * 1e9))):
-                # Ended or in use meanwhile; or it cannot be ended, and then the others still can.
-                with contextlib.suppress(errors.StoreError, errors.Busy):
-                    if not _used_since(tree, upload, now_ns - int(min(age_s, IDLE_S) * 1e9)):
-                        abort(tree, bucket, upload.key, upload.id)
-                        reaped.append(upload)
-    return reaped
-
-
-def _buckets(tree: Tree) -> list[str]:
-    root = os.open(".", DIRECTORY.flags, dir_fd=tree.root.fd)  # scans of one descriptor mix
-    try:
-        with os.scandir(root) as entries:
-            return [entry.name for entry in entries if paths.is_bucket(entry.name)]
-    finally:
-        os.close(root)
-
-
-def _older(tree: Tree, bucket: str, limit_ns: int) -> Iterator[Upload]:
-    return (upload for upload in all_of(tree, bucket) if upload.initiated_ns < limit_ns)
-
-
-def _used_since(tree: Tree, upload: Upload, limit_ns: int) -> bool:
-    fd = open_directory(tree, upload.bucket, upload.key, upload.id)
-    try:
-        return os.fstat(fd).st_mtime_ns >= limit_ns
     finally:
         os.close(fd)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from s3filters.backends.base import translate
 from s3filters.s3.errors import S3Error
-from s3filters.store import Store, errors, removing, uploads, usage
+from s3filters.store import Store, errors, reaping, removing, uploads, usage
 from s3filters.store.errors import Busy, NoSuchUpload, StoreError
 
 PATIENCE_S = 5.0  # for an upload that is being completed just now
 _PAUSE_S = 0.05
 _PAGE = 1000  # parts in memory
-IDLE_S = uploads.IDLE_S
+IDLE_S = reaping.IDLE_S
 
 
 @dataclass(frozen=True, slots=True)

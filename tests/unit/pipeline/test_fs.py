@@ -107,7 +107,7 @@ def test_uploads_are_aborted_after_thirty_days_and_each_is_logged(
     young = "486a110b-b0b4-4fef-bf2d-4e765e844d1b"
     begin(app, 31)
     begin(app, 29, young, "c")
-    monkeypatch.setattr("s3filters.store.uploads.IDLE_S", 0)
+    monkeypatch.setattr("s3filters.store.reaping.IDLE_S", 0)
     time.sleep(0.02)
     with caplog.at_level(logging.INFO, "s3filters.pipeline"):
         assert passes(app) == [fs.FIRST_SWEEP_S, 3600]
@@ -126,7 +126,7 @@ def test_an_upload_that_is_in_use_is_not_aborted_however_old(make, passes):
 def test_with_0_days_uploads_stay_for_ever(make, passes, monkeypatch):
     app = make(abort_incomplete_days="0")
     begin(app, 10_000)
-    monkeypatch.setattr("s3filters.store.uploads.IDLE_S", 0)
+    monkeypatch.setattr("s3filters.store.reaping.IDLE_S", 0)
     passes(app)
     assert ids(app) == [UPLOAD]
 

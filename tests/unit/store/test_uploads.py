@@ -197,28 +197,6 @@ def test_an_upload_that_has_ended_is_not_taken_for_an_abandoned_one(box, monkeyp
         get(box, upload)
 
 
-def test_old_uploads_are_reaped_and_young_ones_stay(box):
-    old = begin(box)
-    _backdate(box, old, 100)
-    young = begin(box)
-    assert [upload.id for upload in box.store.reap_uploads(50)] == [old.id]
-    assert [upload.id for upload in box.store.uploads(BUCKET)] == [young.id]
-
-
-def test_an_old_upload_that_just_got_a_part_stays(box):
-    old = begin(box)
-    _backdate(box, old, 100)
-    put(box, old, 1, b"hello")
-    assert box.store.reap_uploads(50) == []
-
-
-def _backdate(box, upload, seconds):
-    path = folder(box, upload)
-    then_ns = time.time_ns() - seconds * 1_000_000_000
-    os.setxattr(path, "user.s3filters.initiated", b"%d" % then_ns)
-    os.utime(path, ns=(then_ns, then_ns))
-
-
 def test_a_bucket_with_an_upload_is_not_empty(box):
     upload = begin(box)
     with pytest.raises(errors.BucketNotEmpty):
@@ -290,19 +268,3 @@ def test_uploads_that_may_not_be_read_hide_no_others(box, monkeypatch):
     monkeypatch.setattr(os, "open", refuse)
     assert [each.id for each in box.store.uploads(BUCKET)] == [shown.id]
     assert hidden.id != shown.id
-
-
-def test_an_upload_that_cannot_be_ended_keeps_no_others_from_it(box, monkeypatch):
-    ids = {begin(box, key).id for key in ("a", "b", "c")}
-    monkeypatch.setattr(uploads, "IDLE_S", 0)
-    time.sleep(0.02)
-    real = uploads.abort
-
-    def abort(tree, bucket, key, upload_id):
-        if key == "b":
-            raise errors.AccessDenied
-        real(tree, bucket, key, upload_id)
-
-    monkeypatch.setattr(uploads, "abort", abort)
-    assert len(box.store.reap_uploads(0)) == 2
-    assert len(ids.intersection(each.id for each in box.store.uploads(BUCKET))) == 1
