@@ -58,21 +58,27 @@ def read(
     if not is_directory and not stat.S_ISREG(found.st_mode):
         return None
     ask = 0 if is_directory else format_version
-    raw, state = _ask(target, ask) if isinstance(target, int) else _ask_at(target, ask)
+    raw, state, flags = _ask(target, ask) if isinstance(target, int) else _ask_at(target, ask)
     if "user.delete-marker" in raw or (is_directory and "user.etag" not in raw):
         return None
-    etag = _word(raw.get("user.etag"))
+    return _record(raw, found, name, is_directory, state, flags)
+
+
+def _record(
+    raw: Mapping[str, bytes],
+    found: os.stat_result,
+    name: str,
+    is_directory: bool,
+    state: State | None,
+    flags: int,
+) -> Record:
+    """Return the record of an object with these attributes."""
+    stored = raw.get("user.etag")
+    etag = _word(stored)
     size = 0 if is_directory else found.st_size
     seal = raw.get(SEAL)
     touched = seal is not None and not is_directory and _is_broken(seal, found, state)
-    checksums = None
-    parts = None
-    if not etag or touched:
-        etag = derived_etag(found, state)
-    else:
-        checksums = _checksums(raw.get("user.checksums"))
-        parts = boundaries.among(raw, size)
-    foreign = "user.etag" not in raw
+    whole = etag != "" and not touched  # what is stored of the bytes is true of them
     tagging = raw.get(TAGGING, b"")
     return Record(
         size=size,
@@ -80,19 +86,19 @@ def read(
         ino=found.st_ino,
         dev=found.st_dev,
         ctime_ns=found.st_ctime_ns,
-        etag=etag,
-        headers=_headers(raw, guess_type(name) if foreign else DEFAULT_TYPE),
+        etag=etag if whole else derived_etag(found, state),
+        headers=_headers(raw, guess_type(name) if stored is None else DEFAULT_TYPE),
         user=_user(raw),
-        checksums=checksums,
+        checksums=_checksums(raw.get("user.checksums")) if whole else None,
         storage_class=_word(raw.get(STORAGE_CLASS)) or "STANDARD",
-        boundaries=parts,
+        boundaries=boundaries.among(raw, size) if whole else None,
         tags=len(tags_in(tagging)) if tagging else 0,
         is_directory=is_directory,
         touched=touched,
         acl=raw.get(ACL, b""),
         tagging=tagging,
         state=state,
-        sam_flags=int(raw.get(scoutfs.SAM_FLAGS, b"0")),
+        sam_flags=flags,
         restore=raw.get(RESTORE, b""),
     )
 
@@ -129,13 +135,14 @@ def guess_type(name: str) -> str:
     return _type_of_suffix(name[dot:].lower()) if dot >= 0 else DEFAULT_TYPE
 
 
-def _ask(fd: int, format_version: int) -> tuple[dict[str, bytes], State | None]:
-    """Return the attributes of an open file or directory, and on ScoutFS where its data are."""
+def _ask(fd: int, format_version: int) -> tuple[dict[str, bytes], State | None, int]:
+    """Return the attributes of an open file or directory, and on ScoutFS where its data are.
+
+    Then the archiver's flags; 0 when no data are offline, and elsewhere.
+    """
     raw = xattrs.read(fd)
     state = scoutfs.state_if_any(fd, format_version) if format_version else None
-    if state is not None and state.offline_blocks:
-        raw[scoutfs.SAM_FLAGS] = b"%d" % _flags(fd)
-    return raw, state
+    return raw, state, _flags(fd) if state is not None and state.offline_blocks else 0
 
 
 def _flags(fd: int) -> int:
@@ -148,7 +155,7 @@ def _flags(fd: int) -> int:
         return 0
 
 
-def _ask_at(path: str, format_version: int) -> tuple[dict[str, bytes], State | None]:
+def _ask_at(path: str, format_version: int) -> tuple[dict[str, bytes], State | None, int]:
     """Do the same for what is known to be a file or directory.
 
     It is opened for that: five attributes by path cost five walks along the path.
