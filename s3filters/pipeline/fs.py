@@ -77,6 +77,17 @@ class Options:
         "On ScoutFS, give the buckets, objects and parts that an account makes the account's "
         "project id; needs CAP_SYS_ADMIN and format version 2.",
     )
+    chown_uid: bool = options.option(
+        False,
+        options.boolean,
+        "Let the buckets, folders, objects and parts that an account makes belong to the account's "
+        "uid; needs CAP_CHOWN and CAP_DAC_OVERRIDE, which root has.",
+    )
+    chown_gid: bool = options.option(
+        False,
+        options.boolean,
+        "The same for the account's gid; needs CAP_CHOWN, or that the process is in these groups.",
+    )
     listing_memory: int = options.option(
         32, options.whole(1), "MiB of names of listed folders that a worker remembers."
     )
@@ -200,6 +211,8 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         placement=settings.placement,
         noarchive_parts=settings.noarchive_parts,
         projects=settings.projects,
+        chown_uid=settings.chown_uid,
+        chown_gid=settings.chown_gid,
     )
     where, *missing = backend.store.where()
     log.info("%s", where)

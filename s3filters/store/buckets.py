@@ -189,7 +189,7 @@ def _describe(tree: Tree, hidden: str, owner: str, given: Mapping[str, bytes]) -
     values = {"acl": acl, "ownership": b"BucketOwnerEnforced", **given}
     fd = os.open(hidden, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=tree.root.fd)
     try:
-        tree.mark_project(fd)
+        tree.mark_maker(fd)
         xattrs.write(fd, [(CREATED, b"%d" % time.time_ns())])
         settings.change(fd, values, durable=tree.durability == "full")
     finally:

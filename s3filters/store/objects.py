@@ -269,7 +269,7 @@ def put_directory(
     path = paths.path_of(bucket, key)
     try:
         for _ in parents.attempts():
-            way = parents.open_way(tree.root, path)
+            way = parents.open_way(tree.root, path, tree.owner)
             try:
                 record = _mark_directory(tree, way, path, attributes, check)
                 if record is not None:

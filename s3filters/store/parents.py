@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from s3filters.store import hidden, locks
 from s3filters.store.beneath import DIRECTORY, Root
 from s3filters.store.errors import Busy, ObjectParentIsFile, SlowDown, StoreError
+from s3filters.store.owners import Owner
 
 MADE = "user.s3filters.made"
 _ATTEMPTS = 64  # of which the first few follow at once, and the last waits 6 ms for its turn
@@ -60,28 +61,30 @@ def attempts() -> Iterator[None]:
         yield
 
 
-def open_way(root: Root, path: bytes) -> Way:
+def open_way(root: Root, path: bytes, owner: Owner | None = None) -> Way:
     """Open the directory ``path`` (``bucket/…``), making what is missing below the bucket.
 
-    Raise ObjectParentIsFile when something on the way is no directory, OSError: ENOENT when the
-    bucket is not there.
+    :param owner: to whom new directories belong, None for the user of the process
+
+    Raise ObjectParentIsFile when something on the way is no directory, AccessDenied when the owner
+    cannot be given one, OSError: ENOENT when the bucket is not there.
     """
     for _ in attempts():
         fd, missing = open_deepest(root, path)
         if not missing:
             return Way(fd)
         try:
-            return _make(root, path, fd, missing)
+            return _make(root, path, fd, missing, owner)
         except FileNotFoundError:
             continue  # pruned by another between two of our steps
     raise SlowDown
 
 
-def _make(root: Root, path: bytes, fd: int, missing: list[bytes]) -> Way:
+def _make(root: Root, path: bytes, fd: int, missing: list[bytes], owner: Owner | None) -> Way:
     way = Way(fd)
     try:
         for name in missing:
-            _enter(way, name)
+            _enter(way, name, owner)
     except BaseException as error:
         way.close()
         prune(root, path)
@@ -91,7 +94,7 @@ def _make(root: Root, path: bytes, fd: int, missing: list[bytes]) -> Way:
     return way
 
 
-def _enter(way: Way, name: bytes) -> None:
+def _enter(way: Way, name: bytes, owner: Owner | None) -> None:
     """Go one directory down, making it if it is not there."""
     above = way.fd
     try:
@@ -103,6 +106,8 @@ def _enter(way: Way, name: bytes) -> None:
     fd = -1
     try:
         fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
+        if owner is not None:
+            owner.take(fd)
         os.setxattr(fd, MADE, b"1")
     except BaseException:
         if fd >= 0:

@@ -223,7 +223,7 @@ class PartDraft:
         """Make the file that becomes the part, without a name where that is possible."""
         self._fd, self._name = placed.new_file(self._folder, self._folder, self._tree.tmpfile)
         self._tree.mark_part(self._fd)
-        self._tree.mark_project(self._fd)
+        self._tree.mark_maker(self._fd)
 
     def write(self, data: Buffer) -> None:
         """Append all of a buffer."""

@@ -1,8 +1,9 @@
 """The only module that makes the name of an object appear, and the argument for its order.
 
 1. *Bytes* go to a file without a name (O_TMPFILE), opened in the deepest directory of the key
-   that exists, so that default ACL, setgid and project come from where the object will be. Nobody
-   can see it; when the process dies the kernel frees it. Without O_TMPFILE it is
+   that exists, so that default ACL, setgid and project come from where the object will be. Before
+   the first byte it gets its owner (``owners``), which is in the inode as they are. Nobody can see
+   it; when the process dies the kernel frees it. Without O_TMPFILE it is
    ``<bucket>/.sgwtmp/put.<random>``, which no S3 name reaches and ``sweep`` removes when it is
    stale.
 2. *Attributes* go to the same inode, before it has a name: bytes and metadata can never be seen
@@ -240,7 +241,7 @@ class Draft:
             raise errors.SlowDown
         if self.fd < 0:
             self._open_named()
-        self._tree.mark_project(self.fd)
+        self._tree.mark_maker(self.fd)
         self._step("opened")
 
     def _hide(self) -> int:
@@ -309,7 +310,8 @@ class Draft:
     def _publish(self, only_if_absent: bool, check: Check | None) -> None:
         above, _, last = self.path.rpartition(b"/")
         for _ in parents.attempts():
-            way, self._way = self._way or parents.open_way(self._tree.root, above), None
+            way = self._way or parents.open_way(self._tree.root, above, self._tree.owner)
+            self._way = None
             self._step("parents")
             try:
                 created = self._put_name(way.fd, last, only_if_absent, check)

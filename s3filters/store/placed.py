@@ -269,6 +269,7 @@ def make(
     """Make a named file of the upload that may become its object, unless somebody was first.
 
     It is opened where the object will be, so that default ACL, setgid and project come from there.
+    It belongs to who makes it, until who completes the upload gets it.
     Raise OSError.
     """
     above = paths.path_of(upload.bucket, upload.key).rpartition(b"/")[0]
@@ -278,23 +279,25 @@ def make(
     finally:
         os.close(directory)
     try:
-        _name(fd, hidden, folder, name, attribute)
+        _name(tree, (fd, hidden), folder, name, attribute)
     except OSError as error:
         if error.errno != errno.EXDEV:  # another project's quota, or another mount
             raise
         os.close(fd)
         fd, hidden = new_file(folder, folder, tree.tmpfile)
-        _name(fd, hidden, folder, name, attribute)
+        _name(tree, (fd, hidden), folder, name, attribute)
     finally:
         os.close(fd)
 
 
 def _name(
-    fd: int, hidden: str, folder: int, name: str, attribute: tuple[str, bytes] | None
+    tree: Tree, made: tuple[int, str], folder: int, name: str, attribute: tuple[str, bytes] | None
 ) -> None:
-    if attribute is not None:
-        os.setxattr(fd, *attribute)
+    fd, hidden = made
     try:
+        tree.mark_maker(fd)
+        if attribute is not None:
+            os.setxattr(fd, *attribute)
         with contextlib.suppress(FileExistsError):
             if hidden:
                 os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -19,10 +19,13 @@ from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.objects import Opened
+from s3filters.store.owners import KEEP, Owner
 from s3filters.store.parts import PartDraft, PartRecord
 from s3filters.store.place import Buffer, Check, Draft
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
+
+_MOST_OTHERS = 1000  # of the same store, by for whom it makes things
 
 
 class Store(Tree):
@@ -36,11 +39,32 @@ class Store(Tree):
         :param number: 0 for none; and where projects cannot be set there are none
         """
         can = self.capabilities.privileged and self.capabilities.format_version > 1
-        if not number or not can:
+        return self._making(number, self.owner) if number and can else self
+
+    def for_owner(self, uid: int | None, gid: int | None) -> Store:
+        """Return the same store, whose new buckets, folders, objects and parts belong to others.
+
+        :param uid: a user of this machine, None to leave what is made to that of the process
+        :param gid: a group, None likewise
+        """
+        if uid is None and gid is None:
             return self
-        other = copy.copy(self)  # what is open and what is remembered is shared
-        other.project = number
+        owner = Owner(KEEP if uid is None else uid, KEEP if gid is None else gid)
+        return self._making(self.project, owner)
+
+    def _making(self, project: int, owner: Owner | None) -> Store:
+        other = self._others.get((project, owner))
+        if other is None:
+            if len(self._others) >= _MOST_OTHERS:
+                self._others.clear()
+            other = copy.copy(self)  # what is open and what is remembered is shared
+            other.project, other.owner = project, owner
+            self._others[project, owner] = other
         return other
+
+    @cached_property
+    def _others(self) -> dict[tuple[int, Owner | None], Store]:
+        return {}
 
     def buckets(self) -> list[BucketRecord]:
         """Return all buckets, in byte order of their names."""

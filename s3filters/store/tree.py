@@ -21,6 +21,7 @@ from s3filters.store.errors import WouldBlock
 from s3filters.store.known import Known
 from s3filters.store.metadata import Record
 from s3filters.store.names import NameCache
+from s3filters.store.owners import Owner
 from s3filters.store.scoutfs import Capabilities
 
 DURABILITIES = ("full", "data", "none")
@@ -73,6 +74,7 @@ class Tree:
         self._device = os.fstat(self.root.fd).st_dev
         self._commits = Commits()
         self.project = 0  # ScoutFS's number of what is made here; see Store.for_project
+        self.owner: Owner | None = None  # of what is made here; see Store.for_owner
         self.durability = durability
         self.trace = trace
         self.known = Known(records if self.local else 0)
@@ -161,8 +163,13 @@ class Tree:
             with _elsewhere():
                 scoutfs.mark_new(fd, scoutfs.NO_ARCHIVE)
 
-    def mark_project(self, fd: int) -> None:
-        """Give a new file or directory its project, before it has bytes. Raise OSError."""
+    def mark_maker(self, fd: int) -> None:
+        """Give a new file or bucket its project and its owner, before it has bytes.
+
+        Raise AccessDenied, OSError.
+        """
+        if self.owner is not None:
+            self.owner.take(fd)
         if self.project:
             with _elsewhere():
                 scoutfs.set_project(fd, self.project)

@@ -27,7 +27,7 @@ from s3filters.backends.fs.tagging import Tagging
 from s3filters.backends.fs.uploading import Uploading
 from s3filters.backends.fs.uploads import Uploads
 from s3filters.backends.fs.writing import Writing
-from s3filters.store import Store
+from s3filters.store import Store, owners
 from s3filters.store.filesystem import Unsuitable
 
 
@@ -75,9 +75,12 @@ class FsBackend(
         placement: str = "auto",
         noarchive_parts: bool = True,
         projects: bool = False,
+        chown_uid: bool = False,
+        chown_gid: bool = False,
     ) -> FsBackend:
         """Return the backend of a folder. Raise ValueError when it cannot hold objects, OSError."""
         try:
+            owners.check(uid=chown_uid, gid=chown_gid)
             store = Store(
                 root,
                 durability=durability,
@@ -89,4 +92,5 @@ class FsBackend(
             raise ValueError(str(error)) from error
         backend = cls(store, offload, region)
         backend.projects = projects
+        backend.chown_uid, backend.chown_gid = chown_uid, chown_gid
         return backend

@@ -62,12 +62,13 @@ class Copying(Part):
             cold.check_source(call, record)
             _refuse_idle_self_copy(call, record)
             attributes = _attributes(call, opened)
+            store = self.store_of(call)
             if call.key.endswith("/"):
                 if record.size:
                     raise S3Error("DirectoryObjectContainsData")
                 attributes.headers = of_directory(attributes.headers)
-                return self.store.put_directory(call.bucket, call.key, attributes, check)
-            draft = self.store_of(call).draft(call.bucket, call.key)
+                return store.put_directory(call.bucket, call.key, attributes, check)
+            draft = store.draft(call.bucket, call.key)
             try:
                 if record.size:
                     draft.copy_from(opened.fd, 0, record.size)

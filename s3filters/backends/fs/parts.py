@@ -26,12 +26,19 @@ class Part:
     offload: Any
     region: str
     projects = False  # what an account makes is of its project, on ScoutFS
+    chown_uid = chown_gid = False  # and belongs to its user, to its group
 
     def store_of(self, call: Call) -> Store:
-        """Return the store for what the call makes: of the project of who asks."""
-        if not self.projects or call.identity is None:
-            return self.store
-        return self.store.for_project(call.identity.project)
+        """Return the store for what the call makes: of the project and the owner of who asks."""
+        store, who = self.store, call.identity
+        if who is None:
+            return store
+        if self.projects:
+            store = store.for_project(who.project)
+        if self.chown_uid or self.chown_gid:
+            uid = who.uid if self.chown_uid else None
+            store = store.for_owner(uid, who.gid if self.chown_gid else None)
+        return store
 
     def expect_owner(self, call: Call) -> None:
         """Honour ``x-amz-expected-bucket-owner``. Raise AccessDenied when it is another's."""

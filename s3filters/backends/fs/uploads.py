@@ -72,7 +72,7 @@ class Uploads(Part):
             with suppress(NoSuchKey):
                 current = self.store.head(call.bucket, call.key)
             ask(call.checks, current)
-        self.store.create_upload(upload)
+        self.store_of(call).create_upload(upload)
 
     def abort_multipart_upload(self, call: Call) -> Reply:
         """Give an upload up. Raise NoSuchUpload, PreconditionFailed, SlowDown."""

@@ -69,7 +69,7 @@ class Writing(Part):
         attributes = attributes_of(call, body)
         attributes.headers = of_directory(attributes.headers)
         return self.offload.run(  # type: ignore[no-any-return]
-            self.store.put_directory, call.bucket, call.key, attributes, write_check(call)
+            self.store_of(call).put_directory, call.bucket, call.key, attributes, write_check(call)
         )
 
     def _put_small(self, call: Call, body: Body, only_if_absent: bool) -> Record:

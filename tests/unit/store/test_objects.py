@@ -573,8 +573,8 @@ def test_a_folder_pruned_while_it_becomes_an_object_is_made_again(box, monkeypat
     real = parents.open_way
     raced = []
 
-    def open_way(root, path):
-        way = real(root, path)
+    def open_way(root, path, owner):
+        way = real(root, path, owner)
         if not raced:
             raced.append(path)
             os.rmdir(box.path / "a")

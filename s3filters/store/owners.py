@@ -1,0 +1,75 @@
+"""To whom new files belong, where a site gives them to the accounts that write them.
+
+Else all belong to the user of the process. A file is given away before it has bytes, so a quota
+counts every byte for its user, and before it is synced, so it is durable with the file; a folder
+is given away as soon as it is made. What is there already keeps its owner: replacing an object
+makes a new file, and only this one belongs to who replaces it.
+
+A group that is not given is left as the kernel chose it: the process's own, or that of a folder
+with the setgid bit. Sources: chown(2), capabilities(7), linux/capability.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from dataclasses import dataclass
+
+from s3filters.store.errors import AccessDenied
+from s3filters.store.filesystem import Unsuitable
+
+log = logging.getLogger("s3filters.store")
+
+KEEP = -1  # leave the user, or the group, as it is
+_STATUS = "/proc/self/status"
+_CHOWN, _DAC_OVERRIDE = 1 << 0, 1 << 1
+# Without the right, to an id that the user namespace or the file system does not know.
+_REFUSED = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user and a group of this machine; KEEP for one that new files are not given to."""
+
+    uid: int = KEEP
+    gid: int = KEEP
+
+    def take(self, fd: int) -> None:
+        """Give an open file or directory, a new one, to the owner.
+
+        Raise AccessDenied where that is not allowed, OSError: EDQUOT when the quota is used up.
+        """
+        try:
+            os.fchown(fd, self.uid, self.gid)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            log.warning("uid %d, gid %d cannot be given a file: %s", self.uid, self.gid, error)
+            message = "The storage does not let a file belong to the account's user and group."
+            raise AccessDenied(message) from error
+
+
+def check(*, uid: bool, gid: bool) -> None:
+    """Raise Unsuitable when files cannot be given to users (``uid``); warn of groups (``gid``)."""
+    held = _capabilities()
+    if uid and ~held & (_CHOWN | _DAC_OVERRIDE):
+        raise Unsuitable(
+            "chown_uid gives files to other users: that needs CAP_CHOWN, and CAP_DAC_OVERRIDE to "
+            "work with them afterwards; start as root, or with these two"
+        )
+    if gid and not held & _CHOWN:
+        log.warning(
+            "chown_gid without CAP_CHOWN: files can be given only to groups that the process is "
+            "in, and requests of accounts with other groups are refused"
+        )
+
+
+def _capabilities() -> int:
+    """Return the effective capabilities of the process, a bit each."""
+    with open(_STATUS, encoding="ascii", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name == "CapEff":
+                return int(value, 16)
+    return 0
