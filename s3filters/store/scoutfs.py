@@ -14,6 +14,7 @@ of the compiler's; blocks are of 4096 bytes; all numbers are little-endian as on
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -23,6 +24,9 @@ from typing import NamedTuple
 
 BLOCK = 4096
 SAM_FLAGS = "scoutfs.hide.sam_flags"
+
+# Indexes of all inodes by the transaction that changed them last: anything of them, their bytes.
+META_SEQ, DATA_SEQ = 0, 1
 
 # Bits of the archiver's attribute.
 STAGING = 1  # somebody asked for the data
@@ -52,6 +56,8 @@ def _ioctl(direction: int, number: int, layout: str) -> Ioctl:
     return Ioctl(direction << 30 | fields.size << 16 | _MAGIC << 8 | number, fields)
 
 
+# first: seq, ino, minor; last: the same; address of the entries, how many there is room for, index
+WALK_INODES = _ioctl(_WRITE, 1, "2QI4x2QI4xQIB11x")
 # meta_seq, data_seq, data_version, online_blocks, offline_blocks, crtime: s and ns
 STAT_MORE = _ioctl(_READ, 5, "6QI4x")
 # fsid, rid, committed_seq, blocks: all of metadata, all of data, reserved
@@ -62,6 +68,26 @@ MOVE_BLOCKS = _ioctl(_WRITE, 13, "6Q")
 # crtime: ns, s; size, bits, project_id. The direction says write, and yet GET fills the struct.
 GET_ATTR_X = _ioctl(_WRITE, 18, "8Q2I4Q")
 SET_ATTR_X = _ioctl(_WRITE, 19, "8Q2I4Q")
+
+
+_ENTRY = struct.Struct("=2QI4x")  # of WALK_INODES: seq, ino, minor
+_LAST = (2**64 - 1, 2**64 - 1, 2**32 - 1)  # seq, ino, minor
+
+
+class Position(NamedTuple):
+    """An inode in an index, in whose order positions compare. ``minor`` is always 0."""
+
+    seq: int
+    minor: int
+    ino: int
+
+    def next(self) -> Position:
+        """Return the position right behind this one, where no inode need be."""
+        if self.ino < 2**64 - 1:
+            return self._replace(ino=self.ino + 1)
+        if self.minor < 2**32 - 1:
+            return Position(self.seq, self.minor + 1, 0)
+        return Position(self.seq + 1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +241,36 @@ def change_sam_flags(fd: int, *, add: int = 0, remove: int = 0) -> int:
             if error.errno not in (errno.EEXIST, errno.ENODATA):
                 raise
     raise OSError(errno.EAGAIN, "the archiver's flags change all the time")
+
+
+def committed_seq(fd: int) -> int:
+    """Return the last sequence number up to which all changes of all nodes are on the disk.
+
+    What is changed after this call gets a higher one. It reads the disk and asks the leader over
+    the network, so it is nothing for each request. Raise OSError, ENOTTY elsewhere than on ScoutFS.
+    """
+    return _call(fd, STATFS_MORE)[2]
+
+
+def walk(fd: int, index: int, first: Position, most: int) -> list[Position]:
+    """Return the inodes at ``first`` and behind it, in order, as far as changes are committed.
+
+    Each inode of the file system is in an index once. ``fd`` is any open file of it. Where fewer
+    than ``most`` come, there are no more for now; who wants the next ones begins at the last one's
+    ``next()``. It asks the leader over the network.
+
+    :param index: META_SEQ or DATA_SEQ
+    :param most: 1 or more
+
+    Raise OSError: ENOTTY elsewhere than on ScoutFS, EINVAL (no such index), what the network gave.
+    """
+    room = bytearray(most * _ENTRY.size)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    fields = (first.seq, first.ino, first.minor, *_LAST, address, most, index)
+    given = bytearray(WALK_INODES.layout.pack(*fields))
+    count = fcntl.ioctl(fd, WALK_INODES.request, given)
+    found = _ENTRY.iter_unpack(memoryview(room)[: count * _ENTRY.size])
+    return [Position(seq, minor, ino) for seq, ino, minor in found]
 
 
 _QUESTION = GET_ATTR_X.layout.pack(

@@ -8,10 +8,11 @@ neither speed nor to keep anybody's data.
     python -m tests.scoutfs MOUNTPOINT      as root; Ctrl-C unmounts
 
 Modules, from the wire to the file system: ``protocol`` (FUSE messages), ``device`` (the mount),
-``caller`` (the process that asks); ``blocks``, ``inodes`` (what is offline), ``waiting`` (who waits
-for it), ``faults``; ``names``, ``files``, ``attributes``, ``ioctls`` (the answers); ``server`` (all
-of it), ``transactions`` (power cuts). ``calls`` and ``mounted`` are for tests.
+``caller`` (the process that asks); ``blocks``, ``inodes`` (what is offline), ``sequences`` (what
+changed), ``waiting`` (who waits), ``faults``; ``names``, ``files``, ``attributes``, ``ioctls`` (the
+answers); ``server`` (all of it), ``transactions`` (power cuts). ``calls`` and ``mounted`` are for
+tests.
 
-Not modelled: other nodes, quotas, the indexes of inodes and attributes, and the file system's
-number in statfs(2), which is FUSE's.
+Not modelled: other nodes, quotas, the indexes of attributes, and the file system's number in
+statfs(2), which is FUSE's.
 """

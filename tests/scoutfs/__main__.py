@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from tests.scoutfs import device
+from tests.scoutfs.sequences import COMMIT_S
 from tests.scoutfs.server import Double
 from tests.scoutfs.transactions import Committed
 
@@ -26,21 +27,24 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for each inode in use
     sys.setswitchinterval(_SWITCH_S)
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    every_s = options.commit_every
     if options.commits:
-        double: Double = Committed(
-            options.commits, options.mountpoint, every_s=options.commit_every
-        )
+        double: Double = Committed(options.commits, options.mountpoint, every_s=every_s or 0)
         _serve(double, options)
         return 0
+    how = {
+        "format_version": options.format_version,
+        "every_s": COMMIT_S if every_s is None else every_s,
+    }
     if options.folder:
         folder = os.open(options.folder, os.O_PATH | os.O_DIRECTORY)
-        _serve(Double(folder, options.mountpoint, format_version=options.format_version), options)
+        _serve(Double(folder, options.mountpoint, **how), options)
         return 0
     where = os.path.realpath(options.mountpoint)
     device.check(device.libc.mount(b"scoutfs-double", where.encode(), b"tmpfs", 2 | 4, None))
     try:
         folder = os.open(where, os.O_PATH | os.O_DIRECTORY)
-        _serve(Double(folder, where, format_version=options.format_version), options)
+        _serve(Double(folder, where, **how), options)
     finally:
         device.unmount(where)
     return 0
@@ -81,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         "--commits", help="a btrfs folder whose subvolume 'live' the files lie in; see transactions"
     )
     parser.add_argument(
-        "--commit-every", type=float, default=0, help="seconds between commits that nobody asks for"
+        "--commit-every",
+        type=float,
+        help="seconds between commits that nobody asks for, 0 for never (default: "
+        f"{COMMIT_S}; with --commits never)",
     )
     parser.add_argument("--format-version", type=int, choices=(1, 2), default=2)
     parser.add_argument("--seconds", type=float, help="unmount after this time")

@@ -23,6 +23,26 @@ def stat_more(fd: int) -> tuple[int, int, int]:
     return online, offline, data_version
 
 
+def sequences(fd: int) -> tuple[int, int]:
+    """Return the numbers of the transactions that changed an inode, and its bytes, last."""
+    told = bytearray(STAT.size)
+    fcntl.ioctl(fd, ioctls.STAT_MORE, told)
+    meta_seq, data_seq, *_ = STAT.unpack(told)
+    return meta_seq, data_seq
+
+
+def commit(path: Path) -> None:
+    """Have all that was changed on this node so far on the disk; ``path`` is any directory there.
+
+    Indexes and ``committed_seq`` tell of it from then on, unless another node holds them back.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def release(fd: int, offset: int, length: int, data_version: int) -> None:
     """Make blocks offline; their data are gone."""
     fcntl.ioctl(fd, ioctls.RELEASE, struct.pack("<3Q", offset, length, data_version))

@@ -86,7 +86,9 @@ class Files:
         return self._keep(OpenFile(fd, inode, writable))
 
     def create(self, request: Request) -> bytes:
-        return self._create(request, os.O_CREAT | os.O_NOFOLLOW, os.fsdecode(request.name(16)))
+        made = self._create(request, os.O_CREAT | os.O_NOFOLLOW, os.fsdecode(request.name(16)))
+        self._inodes[request.node].meta_changed()
+        return made
 
     def create_nameless(self, request: Request) -> bytes:
         return self._create(request, os.O_TMPFILE, ".")
@@ -107,7 +109,7 @@ class Files:
         if opened.writable:
             opened.inode.save()
         os.close(opened.fd)
-        self._inodes.forget(self._inodes.node_of(opened.inode.number), 1)
+        self._inodes.forget(opened.inode.number, 1)
         return b""
 
     def flush(self, request: Request) -> bytes:
@@ -118,10 +120,12 @@ class Files:
         opened = self._open[handle]
         opened.inode.save()
         (os.fdatasync if flags & 1 else os.fsync)(opened.fd)
+        self._inodes.sequences.commit()
         return b""
 
     def sync_all(self, request: Request) -> bytes:
         os.sync()
+        self._inodes.sequences.commit()
         return b""
 
     def read(self, request: Request) -> bytes | None:

@@ -7,7 +7,6 @@ that are offline are really gone from beneath: only what stages them brings them
 from __future__ import annotations
 
 import ctypes
-import itertools
 import json
 import os
 import stat
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from tests.scoutfs.blocks import LAST, SHIFT, BlockSet, Range, count_of
 from tests.scoutfs.device import check, libc
 from tests.scoutfs.protocol import ROOT
+from tests.scoutfs.sequences import Sequences
 
 KEPT = "trusted.scoutfs-double"
 _PUNCH_HOLE_KEEP_SIZE = 3
@@ -28,22 +28,24 @@ libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_
 class Inode:
     """One inode; an O_PATH descriptor pins the one beneath, so its number is not used again."""
 
-    def __init__(self, fd: int, found: os.stat_result, sequence: itertools.count[int]) -> None:
+    def __init__(
+        self, fd: int, found: os.stat_result, sequences: Sequences, number: int | None = None
+    ) -> None:
         self.fd = fd
-        self.number = found.st_ino
+        self.number = number or found.st_ino
         self.mode = found.st_mode
         self.path = f"/proc/self/fd/{fd}"
         self.lookups = 0
         self.lock = threading.RLock()
         self.offline = BlockSet()
         self.data_version = 1 if found.st_size and stat.S_ISREG(found.st_mode) else 0
-        self.data_seq = self.meta_seq = next(sequence)
         self.created_ns = found.st_ctime_ns
         self.project = 0
         self.retained = False
         self.unsaved = False
         self._online: int | None = None
-        self._sequence = sequence
+        self._sequences = sequences
+        sequences.came_upon(self.number)
         with suppress(OSError):
             self._load(json.loads(os.getxattr(self.path, KEPT)))
 
@@ -74,6 +76,11 @@ class Inode:
     def size(self) -> int:
         """Bytes."""
         return os.stat(self.path).st_size
+
+    @property
+    def sequences(self) -> tuple[int, int]:
+        """The transactions that changed it, and its bytes, last."""
+        return self._sequences.of(self.number)
 
     @property
     def online(self) -> int:
@@ -123,23 +130,31 @@ class Inode:
         self.data_version += 1
         self.unsaved = True
         self._online = None
-        self.data_seq = self.meta_seq = next(self._sequence)
+        self._sequences.changed(self.number, data=True)
 
     def meta_changed(self) -> None:
-        """Count a change of anything else, such as where the bytes are."""
+        """Count a change of anything else, such as where the bytes are.
+
+        Like a change of the bytes it is counted when it was done: whoever finds it in an index
+        then finds it in the file.
+        """
         self._online = None
-        self.meta_seq = next(self._sequence)
+        self._sequences.changed(self.number)
+
+    def is_new(self) -> None:
+        """Count that it was made."""
+        self._sequences.changed(self.number, data=True)
 
 
 class Inodes:
     """All inodes that the kernel knows at the moment, by node."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, sequences: Sequences | None = None) -> None:
         found = os.fstat(root)
-        self.sequence = itertools.count(2)
+        self.sequences = sequences or Sequences()
         self.device, self.root_number = found.st_dev, found.st_ino
         self._lock = threading.Lock()
-        self._root = Inode(root, found, self.sequence)
+        self._root = Inode(root, found, self.sequences, ROOT)
         self._by_node = {ROOT: self._root}
 
     def __getitem__(self, node: int) -> Inode:
@@ -159,7 +174,7 @@ class Inodes:
         with self._lock:
             inode = self._by_node.get(node)
             if inode is None:
-                inode = self._by_node[node] = Inode(fd, found, self.sequence)
+                inode = self._by_node[node] = Inode(fd, found, self.sequences)
             else:
                 os.close(fd)
             inode.lookups += 1
@@ -187,4 +202,6 @@ class Inodes:
             if inode.lookups <= 0:
                 del self._by_node[node]
                 inode.save()
+                if not os.fstat(inode.fd).st_nlink:
+                    self.sequences.removed(inode.number)
                 os.close(inode.fd)

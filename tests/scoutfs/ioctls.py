@@ -1,7 +1,7 @@
 """ScoutFS's ioctls, with the kernel's numbers, structs, checks and order of checks.
 
 The numbers are written out, not taken from the package: the two are to agree because both agree
-with kmod/src/ioctl.h. Not here: quotas, the indexes, paths of inodes, allocation.
+with kmod/src/ioctl.h. Not here: quotas, the indexes of attributes, paths of inodes, allocation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.scoutfs import attributes, caller, faults, names, protocol
+from tests.scoutfs import attributes, caller, faults, names, protocol, sequences
 from tests.scoutfs.blocks import MASK, SHIFT, count_of
 from tests.scoutfs.inodes import Inode
 from tests.scoutfs.protocol import ROOT, Op, Request, error
@@ -23,6 +23,7 @@ from tests.scoutfs.protocol import ROOT, Op, Request, error
 if TYPE_CHECKING:
     from tests.scoutfs.server import Double
 
+WALK_INODES = 0x4048E801
 RELEASE, STAGE, STAT_MORE = 0x4018E803, 0x4020E804, 0x8038E805
 DATA_WAITING, SETATTR_MORE, LISTXATTR_HIDDEN = 0x4028E806, 0x4030E807, 0xC018E808
 STATFS_MORE, DATA_WAIT_ERR, MOVE_BLOCKS = 0x8030E80A, 0x4030E80B, 0x4030E80D
@@ -48,6 +49,7 @@ _DATA_VERSION, _SIZE, _RETENTION, _PROJECT = 0x4, 0x80, 0x100, 0x200
 _ALL = 0x3FF
 _SIZE_OFFLINE = 0x1
 _GARBAGE = 0xA5A5A5A5  # in fields that nobody asked for, as the kernel has it
+_WALK, _WALKED = struct.Struct("<QQI4xQQI4xQIB11x"), struct.Struct("<QQI4x")
 _FSID, _RID = 0x5C07F5D0B1E00001, 1
 
 
@@ -73,6 +75,7 @@ class Ioctls:
         self._double = double
         self.operations = {Op.IOCTL: self.answer}
         self._calls: dict[int, Callable[[Asked], Answer]] = {
+            WALK_INODES: self.walk_inodes,
             RELEASE: self.release,
             STAGE: self.stage,
             STAT_MORE: self.stat_more,
@@ -111,13 +114,27 @@ class Ioctls:
         inode = asked.inode
         with inode.lock:
             seconds, nanoseconds = divmod(inode.created_ns, 10**9)
-            numbers = (inode.meta_seq, inode.data_seq, inode.data_version)
+            numbers = (*inode.sequences, inode.data_version)
             blocks = (inode.online, len(inode.offline))
             return 0, struct.pack("<6QI4x", *numbers, *blocks, seconds, nanoseconds)
 
     def statfs_more(self, asked: Asked) -> Answer:
         found = os.statvfs(self._double.inodes[ROOT].path)
-        return 0, struct.pack("<6Q", _FSID, _RID, 1 << 40, found.f_files, found.f_blocks, 0)
+        committed = self._double.inodes.sequences.committed()
+        return 0, struct.pack("<6Q", _FSID, _RID, committed, found.f_files, found.f_blocks, 0)
+
+    def walk_inodes(self, asked: Asked) -> Answer:
+        *ends, address, room, index = _WALK.unpack(asked.given)
+        if index not in (sequences.META, sequences.DATA):
+            raise error(errno.EINVAL)
+        seq, inode, minor, last_seq, last_inode, _ = ends
+        first = (seq, inode) if not minor else (seq + 1, 0)  # all that are there have 0
+        # The kernel writes an entry before it looks whether there is room for one.
+        most = max(room, 1)
+        found = self._double.inodes.sequences.walk(index, first, (last_seq, last_inode), most)
+        entries = [_WALKED.pack(seq, inode, 0) for seq, inode in found]
+        caller.write_memory(asked.pid, address, b"".join(entries))
+        return len(entries)
 
     def get_attr_x(self, asked: Asked) -> Answer:
         inode = asked.inode
@@ -130,7 +147,7 @@ class Ioctls:
             ctime = divmod(found.st_ctime_ns, 10**9)
             created = divmod(inode.created_ns, 10**9)
             told = (
-                *(inode.meta_seq, inode.data_seq, inode.data_version),
+                *(*inode.sequences, inode.data_version),
                 *(inode.online, len(inode.offline), *ctime, created[1], created[0]),
                 *(found.st_size, int(inode.retained), inode.project),
             )
@@ -190,6 +207,7 @@ class Ioctls:
             raise error(errno.EPERM)
         with asked.inode.lock:
             _become(asked.inode, data_version or None, size, offline=bool(flags & 1))
+            asked.inode.meta_changed()
             asked.inode.save()
         self._double.device.invalidate(asked.node)
         return 0

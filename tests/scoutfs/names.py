@@ -70,6 +70,7 @@ class Names:
             os.chown(inode.path, request.uid, -1 if inherited else request.gid)
             inode.project = parent.project
             inode.data_version = 0
+            inode.is_new()
             inode.save()
             found = os.stat(inode.path)
         node = self._inodes.node_of(inode.number)
@@ -148,7 +149,10 @@ class Names:
         directory = self._inodes[request.node]
         os.symlink(request.name(len(name) + 1), name, dir_fd=directory.fd)
         os.chown(name, request.uid, request.gid, dir_fd=directory.fd, follow_symlinks=False)
-        return self.entry(self._open(request.node, name))
+        told = self.entry(self._open(request.node, name))
+        self._inodes[protocol.ENTRY.unpack_from(told)[0]].is_new()
+        directory.meta_changed()
+        return told
 
     def make_node(self, request: Request) -> bytes:
         mode, device = struct.unpack_from("<II", request.body)
@@ -164,12 +168,14 @@ class Names:
 
     def unlink(self, request: Request) -> bytes:
         name = request.name()
-        self._expect_removable(request.node, name)
+        removed = self._removable(request.node, name)
         os.unlink(name, dir_fd=self._inodes[request.node].fd)
+        self._changed(request.node, removed)
         return b""
 
     def remove_directory(self, request: Request) -> bytes:
         os.rmdir(request.name(), dir_fd=self._inodes[request.node].fd)
+        self._changed(request.node)
         return b""
 
     def rename(self, request: Request) -> bytes:
@@ -183,10 +189,11 @@ class Names:
             raise error(errno.EINVAL)
         old = request.name(at)
         new = request.name(at + len(old) + 1)
-        self._expect_removable(request.node, old)
+        changed = [self._removable(request.node, old)]
         if not flags:
-            self._expect_removable(to, new)
+            changed.append(self._removable(to, new))
         check(libc.renameat2(self._inodes[request.node].fd, old, self._inodes[to].fd, new, flags))
+        self._changed(request.node, to, *changed)
         return b""
 
     def link(self, request: Request) -> bytes:
@@ -194,6 +201,7 @@ class Names:
         name = request.name(8)
         directory = self._inodes[request.node].fd
         os.link(inode.path, name, dst_dir_fd=directory, follow_symlinks=True)
+        self._changed(request.node, inode.number)
         return self.entry(self._open(request.node, name))
 
     def statfs(self, request: Request) -> bytes:
@@ -208,22 +216,31 @@ class Names:
 
     def _made(self, request: Request, name: bytes) -> bytes:
         parent = self._inodes[request.node]
-        return self.entry(self._open(request.node, name), parent, request)
+        made = self.entry(self._open(request.node, name), parent, request)
+        parent.meta_changed()
+        return made
+
+    def _changed(self, *nodes: int | None) -> None:
+        """Count a change of names in some directories, and of how many names some inodes have."""
+        for node in nodes:
+            if node is not None:
+                self._inodes.sequences.changed(node)
 
     def _told(self, inode: Inode) -> bytes:
         return protocol.ATTRIBUTES_VALID.pack(_VALID_S, 0, 0) + self.attributes(inode)
 
-    def _expect_removable(self, node: int, name: bytes) -> None:
-        """Raise EPERM when a name is that of a file under retention."""
+    def _removable(self, node: int, name: bytes) -> int | None:
+        """Return whose name it is, None when nobody's. Raise EPERM for a file under retention."""
         try:
             fd = self._open(node, name)
         except FileNotFoundError:
-            return
+            return None
         inode, _ = self._inodes.known(fd)
         try:
             expect_changeable(inode)
         finally:
-            self._inodes.forget(self._inodes.node_of(inode.number), 1)
+            self._inodes.forget(inode.number, 1)
+        return inode.number
 
 
 def expect_changeable(inode: Inode) -> None:

@@ -17,6 +17,7 @@ from tests.scoutfs.inodes import Inodes
 from tests.scoutfs.ioctls import Ioctls
 from tests.scoutfs.names import Names
 from tests.scoutfs.protocol import Op, Request
+from tests.scoutfs.sequences import COMMIT_S, Sequences
 from tests.scoutfs.waiting import Handler, Waiting
 
 # These get no answer, whatever happens.
@@ -27,11 +28,14 @@ class Double:
     """A mounted double over an open folder (O_PATH), which becomes ours.
 
     :param format_version: 1 or 2, as ScoutFS has them
+    :param every_s: seconds between commits that nobody asks for; 0 is never
     """
 
-    def __init__(self, folder: int, mountpoint: str, *, format_version: int = 2) -> None:
+    def __init__(
+        self, folder: int, mountpoint: str, *, format_version: int = 2, every_s: float = COMMIT_S
+    ) -> None:
         self.format_version = format_version
-        self.inodes = Inodes(folder)
+        self.inodes = Inodes(folder, Sequences(every_s))
         self.faults = Faults()
         self.device = Device(mountpoint)
         self.waiting = Waiting(self.device)

@@ -68,7 +68,7 @@ class Committed(Double):
         self._begun = self._done = 0  # rounds of commits
         self._number = 0
         pinned = os.open(os.path.join(folder, LIVE), os.O_PATH | os.O_DIRECTORY)
-        super().__init__(pinned, mountpoint)
+        super().__init__(pinned, mountpoint, every_s=0)
         for op, handler in self.operations.items():
             if op in _SYNCS:
                 self.operations[op] = self._sync
@@ -127,6 +127,7 @@ class Committed(Double):
             old = struct.pack("<q4088s", 0, f"commit.{self._number}".encode())
             check(libc.ioctl(folder, ctypes.c_ulong(_DESTROY), old))
         self._number = number
+        self.inodes.sequences.commit()
 
     def _now_and_then(self, every_s: float) -> None:
         while True:
