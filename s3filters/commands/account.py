@@ -75,9 +75,9 @@ def _with_values(action: argparse.ArgumentParser, role: str = "") -> None:
         "--uid",
         type=_number,
         metavar="N|none",
-        help="its user id on this site; files belong to the daemon's",
+        help="its user id on this site, which its files have with chown_uid",
     )
-    option("--gid", type=_number, metavar="N|none", help="its group id on this site; likewise")
+    option("--gid", type=_number, metavar="N|none", help="its group id, likewise with chown_gid")
     option("--project", type=int, metavar="N", help="project id of its files, 0 for none")
     option("--description", type=lambda text: text or None, help="a word about whose it is")
 

@@ -30,7 +30,7 @@ class AccountError(ValueError):
 class Account:
     """An account. ``created_at`` is in whole seconds since 1970, ``project`` 0 for none.
 
-    ``uid`` and ``gid`` are kept and told, None for none; no file is given to them. Making one
+    ``uid`` and ``gid``, None for none, are those of its files where a site wants that. Making one
     raises AccountError for a value that cannot be.
     """
 

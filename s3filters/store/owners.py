@@ -40,18 +40,36 @@ class Owner:
 
         Raise AccessDenied where that is not allowed, OSError: EDQUOT when the quota is used up.
         """
-        try:
-            os.fchown(fd, self.uid, self.gid)
-        except OSError as error:
-            if error.errno not in _REFUSED:
-                raise
-            log.warning("uid %d, gid %d cannot be given a file: %s", self.uid, self.gid, error)
-            message = "The storage does not let a file belong to the account's user and group."
-            raise AccessDenied(message) from error
+        _give(fd, self.uid, self.gid)
+
+    def take_back(self, fd: int, usual: os.stat_result) -> None:
+        """Let a file that another made, and took, have what a new one has where ``take`` is silent.
+
+        :param usual: the stat of a new one
+
+        Raise as ``take``.
+        """
+        uid = usual.st_uid if self.uid == KEEP else KEEP
+        _give(fd, uid, usual.st_gid if self.gid == KEEP else KEEP)
+
+
+def _give(fd: int, uid: int, gid: int) -> None:
+    if (uid, gid) == (KEEP, KEEP):
+        return
+    try:
+        os.fchown(fd, uid, gid)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        log.warning("uid %d, gid %d cannot be given a file: %s", uid, gid, error)
+        message = "The storage does not let a file belong to the account's user and group."
+        raise AccessDenied(message) from error
 
 
 def check(*, uid: bool, gid: bool) -> None:
     """Raise Unsuitable when files cannot be given to users (``uid``); warn of groups (``gid``)."""
+    if not uid and not gid:
+        return
     held = _capabilities()
     if uid and ~held & (_CHOWN | _DAC_OVERRIDE):
         raise Unsuitable(

@@ -59,6 +59,7 @@ from s3filters.store import describing, errors, freeing, hidden, locks, parents,
 from s3filters.store.beneath import DIRECTORY, READ, Kind
 from s3filters.store.commits import Visit
 from s3filters.store.metadata import Attributes, Record
+from s3filters.store.owners import KEEP, Owner
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
 
@@ -225,7 +226,9 @@ class Draft:
                 if not missing and not brief:
                     self._refuse_directory(directory, last)
                 if self.fd < 0:
-                    self._open_nameless(directory)
+                    self.fd = self._open_nameless(directory)
+                elif self._tree.owner is not None:
+                    self._take_back(self._tree.owner, directory)
                 if brief and not missing:
                     self._replaces = os.access(
                         last, os.F_OK, dir_fd=directory, follow_symlinks=False
@@ -273,11 +276,12 @@ class Draft:
         else:
             self._check_promises(directory, last)
 
-    def _open_nameless(self, directory: int) -> None:
+    def _open_nameless(self, directory: int) -> int:
+        """Return a new file without a name in an open directory, -1 where there can be none."""
         if not self._tree.tmpfile:
-            return
+            return -1
         try:
-            self.fd = os.open(".", _NAMELESS, MODE, dir_fd=directory)
+            return os.open(".", _NAMELESS, MODE, dir_fd=directory)
         except PermissionError as error:
             # What ext4 says in a directory that was removed since it was opened.
             if os.fstat(directory).st_nlink:
@@ -287,6 +291,16 @@ class Draft:
             # Another file system is mounted here and cannot (EISDIR: Linux before 3.11, and FUSE).
             if error.errno not in (errno.ENOTSUP, errno.EISDIR):
                 raise
+            return -1
+
+    def _take_back(self, owner: Owner, directory: int) -> None:
+        """Let nothing of who made the file stay that a new one of the owner's would not have."""
+        usual = self._open_nameless(directory) if KEEP in (owner.uid, owner.gid) else -1
+        if usual >= 0:
+            try:
+                owner.take_back(self.fd, os.fstat(usual))
+            finally:
+                os.close(usual)
 
     def _open_named(self) -> None:
         """The way without O_TMPFILE: a hidden name, locked so that nobody takes it for stale."""

@@ -31,13 +31,12 @@ class Part:
     def store_of(self, call: Call) -> Store:
         """Return the store for what the call makes: of the project and the owner of who asks."""
         store, who = self.store, call.identity
-        if who is None:
-            return store
-        if self.projects:
+        if self.projects and who is not None:
             store = store.for_project(who.project)
         if self.chown_uid or self.chown_gid:
-            uid = who.uid if self.chown_uid else None
-            store = store.for_owner(uid, who.gid if self.chown_gid else None)
+            uid = who.uid if self.chown_uid and who is not None else None
+            gid = who.gid if self.chown_gid and who is not None else None
+            store = store.for_owner(uid, gid)
         return store
 
     def expect_owner(self, call: Call) -> None:
