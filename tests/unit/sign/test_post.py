@@ -135,7 +135,6 @@ def test_no_document_lets_a_file_be_larger_than_a_put(signed):
         ({"policy": "gr\u00fcn"}, "InvalidPolicyDocument"),
         ({"x-amz-security-token": "t"}, "InvalidToken"),
     ],
-    ids=str,
 )
 def test_a_form_that_was_changed_is_refused(signed, changed, code):
     assert refusal(signed() | changed).code == code
