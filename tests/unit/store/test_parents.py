@@ -154,7 +154,7 @@ def test_a_parent_that_is_being_removed_for_a_while_does_not_fail_a_put(box, mon
         if len(failures) < 20:
             failures.append(directory)
             raise FileNotFoundError
-        real(draft, directory)
+        return real(draft, directory)
 
     monkeypatch.setattr(place.Draft, "_open_nameless", dead)
     box.put("a/b")
