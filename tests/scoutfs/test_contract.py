@@ -16,6 +16,7 @@ import time
 import pytest
 
 from s3filters.store import scoutfs
+from s3filters.store.scoutfs import Position
 from tests.scoutfs import calls
 from tests.scoutfs.calls import stat_more
 from tests.scoutfs.device import check, libc
@@ -82,8 +83,8 @@ class Asking:
         return self.result
 
 
-def wait_for(condition):
-    limit = time.monotonic() + WAIT_S
+def wait_for(condition, limit_s=WAIT_S):
+    limit = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < limit, "it never came to be"
         time.sleep(0.01)
@@ -651,6 +652,197 @@ def test_offline_blocks_are_staged_by_a_move(source, target):
 
 def test_unknown_flags_of_a_move_are_refused(source, target):
     assert number_of(calls.move, target, source, 0, BLOCK, 0, flags=2) == errno.EINVAL
+
+
+# Which inodes changed -----------------------------------------------------------------------------
+
+COMMIT_LIMIT_S = 40  # another node's open transaction may hold ours back, for ten seconds or so
+
+
+class Index:
+    """What was changed since this was made, by an index of inodes of the file system of ``at``."""
+
+    def __init__(self, at, index=scoutfs.META_SEQ):
+        self.at, self.index = at, index
+        self.before = scoutfs.committed_seq(at)
+
+    def found(self):
+        """What is committed: inode numbers to the sequences of their changes."""
+        return {each.ino: each.seq for each in self.walked(1000)}
+
+    def walked(self, most, by=None):
+        """The same as positions, asked for in calls for so many."""
+        found, first = [], Position(self.before + 1, 0, 0)
+        while told := scoutfs.walk(by or self.at, self.index, first, most):
+            found += told
+            first = told[-1].next()
+        return found
+
+    def commit(self):
+        """Have all that was changed here committed; return what is found then."""
+        seq = self.before
+        for entry in os.scandir(f"/proc/self/fd/{self.at}"):
+            seq = max(seq, sequence_of(entry.path))
+        os.fsync(self.at)
+        wait_for(lambda: scoutfs.committed_seq(self.at) >= seq, COMMIT_LIMIT_S)
+        return self.found()
+
+
+def sequence_of(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return calls.sequences(fd)[0]
+    finally:
+        os.close(fd)
+
+
+def make(folder, *names):
+    """Make files; return their inode numbers."""
+    for name in names:
+        (folder / name).write_bytes(DATA)
+    return {os.stat(folder / name).st_ino for name in names}
+
+
+def release_all(path):
+    calls.make_offline(path)
+
+
+def stage_all(path):
+    data = calls.make_offline(path)
+    calls.bring_back(path, data)
+
+
+CHANGES = {
+    "bytes": lambda path: path.write_bytes(b"new"),
+    "size": lambda path: os.truncate(path, 5),
+    "release": release_all,
+    "stage": stage_all,
+    "attribute": lambda path: os.setxattr(path, "user.etag", b"1"),
+    "hidden attribute": lambda path: os.setxattr(path, "scoutfs.hide.sam_flags", b"1"),
+    "mode": lambda path: os.chmod(path, 0o600),
+    "times": lambda path: os.utime(path, (1, 1)),
+    "owner": lambda path: os.chown(path, 1, 1),
+    "link": lambda path: os.link(path, path.with_name("link")),
+    "rename": lambda path: os.rename(path, path.with_name("renamed")),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_whatever_changes_a_file_gives_it_a_sequence_above_all_that_was_committed(folder, at, how):
+    (number,) = make(folder, "file")
+    Index(at).commit()
+    index = Index(at)
+    CHANGES[how](folder / "file")
+    assert number in index.commit()
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_the_index_of_data_tells_of_changed_bytes_alone(folder, at, how):
+    (number,) = make(folder, "file")
+    Index(at).commit()
+    index = Index(at, scoutfs.DATA_SEQ)
+    CHANGES[how](folder / "file")
+    assert (number in index.commit()) == (how in ("bytes", "size"))
+
+
+def test_a_file_that_nothing_happened_to_is_not_told(folder, at):
+    index = Index(at)
+    numbers = make(folder, "one", "two")
+    assert numbers <= set(index.commit())
+    index = Index(at)
+    (folder / "one").read_bytes()
+    os.stat(folder / "one")
+    make(folder, "three")
+    assert not numbers & set(index.commit())
+
+
+def test_a_new_file_is_told_and_so_is_its_directory(folder, at):
+    Index(at).commit()
+    index = Index(at)
+    numbers = make(folder, "new")
+    assert numbers | {os.fstat(at).st_ino} <= set(index.commit())
+
+
+def test_a_file_without_a_name_is_told_as_well(folder, at, opened):
+    index = Index(at)
+    fd = nameless(folder, opened)
+    os.fsync(fd)
+    seq = calls.sequences(fd)[0]
+    wait_for(lambda: scoutfs.committed_seq(at) >= seq, COMMIT_LIMIT_S)
+    assert index.found()[os.fstat(fd).st_ino] == seq
+
+
+def test_a_removed_file_is_in_no_index_but_its_directory_is(folder, at):
+    both = Index(at)
+    (number,) = make(folder, "file")
+    assert number in both.commit()
+    index = Index(at)
+    (folder / "file").unlink()
+    os.fsync(at)
+    wait_for(lambda: os.fstat(at).st_ino in index.found(), COMMIT_LIMIT_S)
+    wait_for(lambda: number not in both.found(), COMMIT_LIMIT_S)
+
+
+def test_nothing_is_told_that_is_not_committed(folder, at):
+    index = Index(at)
+    make(folder, "file")
+    index.commit()
+    make(folder, "another")
+    found = index.found()
+    assert found
+    assert max(found.values()) <= scoutfs.committed_seq(at)
+
+
+def test_an_inode_is_in_an_index_once_with_the_sequence_that_it_has(folder, at):
+    index = Index(at)
+    (number,) = make(folder, "file")
+    first = index.commit()[number]
+    os.setxattr(folder / "file", "user.etag", b"1")
+    second = index.commit()[number]
+    assert first < second == sequence_of(folder / "file")
+    assert [each.seq for each in index.walked(1000) if each.ino == number] == [second]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 1000])
+def test_a_walk_in_many_calls_is_one_walk_and_in_order(folder, at, most):
+    index = Index(at)
+    numbers = make(folder, *"abcde")
+    index.commit()
+    numbers |= make(folder, *"fghij")
+    index.commit()
+    walked = index.walked(most)
+    assert walked == sorted(set(walked))
+    assert {each.minor for each in walked} == {0}
+    assert numbers <= {each.ino for each in walked}
+    assert len({each.seq for each in walked if each.ino in numbers}) >= 2
+
+
+def test_there_is_nothing_behind_what_is_committed(at):
+    assert scoutfs.walk(at, scoutfs.META_SEQ, Position(2**64 - 1, 0, 0), 10) == []
+    behind = Position(scoutfs.committed_seq(at) + 1_000_000, 0, 0)
+    assert scoutfs.walk(at, scoutfs.DATA_SEQ, behind, 10) == []
+
+
+def test_there_are_two_indexes(file):
+    assert number_of(scoutfs.walk, file, 2, Position(0, 0, 0), 10) == errno.EINVAL
+
+
+def test_an_index_is_walked_by_any_file_and_without_privileges(folder, at, file):
+    index = Index(at)
+    numbers = make(folder, "other")
+    index.commit()
+
+    def lacks_some():
+        return int(not numbers <= {each.ino for each in index.walked(1000, by=file)})
+
+    assert as_nobody(lacks_some) == 0
+
+
+def test_what_does_not_fit_into_memory_is_not_written(file):
+    os.fsync(file)
+    given = scoutfs.WALK_INODES.layout.pack(0, 0, 0, 2**64 - 1, 2**64 - 1, 2**32 - 1, 0, 10, 0)
+    request = ctypes.c_ulong(scoutfs.WALK_INODES.request)
+    assert number_of(lambda: check(libc.ioctl(file, request, given))) == errno.EFAULT
 
 
 # What it does not have ---------------------------------------------------------------------------

@@ -133,6 +133,61 @@ def test_format_version_1_has_no_projects(where):
         os.close(fd)
 
 
+def numbers_of(where):
+    """The last committed sequence, and the one of a file."""
+    fd = os.open(where / "file", os.O_RDONLY)
+    try:
+        return scoutfs.committed_seq(fd), calls.sequences(fd)[0]
+    finally:
+        os.close(fd)
+
+
+def test_changes_are_committed_after_a_while_without_anybody_asking(where):
+    with mounted(where, "--commit-every", "0.1"):
+        (where / "file").write_bytes(b"1")
+        limit = time.monotonic() + LIMIT_S
+        committed, seq = numbers_of(where)
+        while committed < seq:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+            committed, _ = numbers_of(where)
+
+
+@pytest.mark.parametrize("options", [(), ("--commit-every", "0")])
+def test_changes_are_not_committed_at_once(where, options):
+    with mounted(where, *options):
+        (where / "file").write_bytes(b"1")
+        committed, seq = numbers_of(where)
+        assert committed < seq
+        calls.commit(where)
+        committed, after = numbers_of(where)
+        assert after == seq <= committed
+
+
+def test_a_sync_of_nothing_begins_no_transaction(where):
+    with mounted(where):
+        (where / "file").write_bytes(b"1")
+        calls.commit(where)
+        before = numbers_of(where)
+        calls.commit(where)
+        assert numbers_of(where) == before
+
+
+def test_an_inode_that_the_kernel_forgets_is_not_thereby_changed(tmp_path):
+    (tmp_path / "file").write_bytes(b"1")
+    inodes = Inodes(os.open(tmp_path, os.O_PATH | os.O_DIRECTORY))
+    seen = []
+    for _ in range(2):
+        inode, _ = inodes.known(os.open(tmp_path / "file", os.O_PATH))
+        if not seen:
+            inode.meta_changed()
+        seen.append(inode.sequences)
+        inodes.forget(inode.number, 1)
+        inodes.sequences.commit()
+    assert seen[0] == seen[1]
+    assert seen[0][0] > seen[0][1]  # its bytes were not changed
+
+
 class Vanishing:
     """``os.scandir``, while another removes each name just before it is looked at."""
 

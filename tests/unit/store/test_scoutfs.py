@@ -3,14 +3,18 @@
 What they do is told by the contract checks in tests/scoutfs, on the double or on a real node.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
+import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3filters.store import scoutfs
-from s3filters.store.scoutfs import State
+from s3filters.store.scoutfs import Position, State
 
 
 @pytest.fixture
@@ -23,6 +27,7 @@ def fd(tmp_path):
 @pytest.mark.parametrize(
     ("ioctl", "request_number", "size"),
     [
+        (scoutfs.WALK_INODES, 0x4048E801, 72),
         (scoutfs.STAT_MORE, 0x8038E805, 56),
         (scoutfs.STATFS_MORE, 0x8030E80A, 48),
         (scoutfs.MOVE_BLOCKS, 0x4030E80D, 48),
@@ -49,10 +54,15 @@ def test_another_file_system_is_told_from_scoutfs_in_a_sentence(fd):
         (lambda fd: scoutfs.state(fd, 1), errno.ENOTTY),
         (lambda fd: scoutfs.set_project(fd, 7), errno.ENOTTY),
         (lambda fd: scoutfs.move_blocks(fd, 0, 4096, fd, 0), errno.ENOTTY),
+        (scoutfs.committed_seq, errno.ENOTTY),
+        (lambda fd: scoutfs.walk(fd, scoutfs.META_SEQ, Position(0, 0, 0), 1), errno.ENOTTY),
         (scoutfs.sam_flags, errno.ENOTSUP),
         (lambda fd: scoutfs.change_sam_flags(fd, add=1), errno.ENOTSUP),
     ],
-    ids=["state", "state of format 1", "project", "move", "flags", "change of flags"],
+    ids=[
+        *("state", "state of format 1", "project", "move", "committed", "walk"),
+        *("flags", "change of flags"),
+    ],
 )
 def test_elsewhere_every_call_says_so(fd, call, number):
     with pytest.raises(OSError) as failed:
@@ -73,6 +83,7 @@ class Kernel:
         self.errors = errors
         self.asked = []
         self.flags = None
+        self.entries = []  # of the index that is walked: seq, ino, minor
         self.meddle = []  # values that the archiver writes after each of our readings
         monkeypatch.setattr(fcntl, "ioctl", self.ioctl)
         monkeypatch.setattr(os, "getxattr", self.getxattr)
@@ -92,10 +103,16 @@ class Kernel:
             argument[:] = scoutfs.STATFS_MORE.layout.pack(0xABCDEF0123456789, 0x123456, 1, 2, 3, 4)
         elif name == "STAT_MORE":
             argument[:] = scoutfs.STAT_MORE.layout.pack(1, 2, 3, 40, 50, 6, 7)
+        elif name == "WALK_INODES":
+            address = scoutfs.WALK_INODES.layout.unpack(argument)[6]
+            packed = b"".join(struct.pack("<QQI4x", *entry) for entry in self.entries)
+            ctypes.memmove(address, packed, len(packed))
+            return len(self.entries)
         elif name == "GET_ATTR_X":
             argument[16:] = scoutfs.GET_ATTR_X.layout.pack(0, 0, 9, 9, 3, 40, 50, *[9] * 5, 3, 77)[
                 16:
             ]
+        return 0
 
     def getxattr(self, fd, name):
         assert name == scoutfs.SAM_FLAGS
@@ -138,6 +155,50 @@ def test_blocks_are_moved_by_a_call_on_the_target(monkeypatch):
     scoutfs.move_blocks(3, 4096, 8192, 4, 1 << 40)
     fields = scoutfs.MOVE_BLOCKS.layout.unpack(kernel.asked[0][1])
     assert fields == (3, 4096, 8192, 1 << 40, 0, 0)
+
+
+def test_an_index_is_walked_from_a_position_to_the_very_end(monkeypatch):
+    kernel = Kernel(monkeypatch)
+    kernel.entries = [(7, 1, 0), (7, 2**64 - 1, 2**32 - 1), (2**64 - 1, 5, 0)]
+    found = scoutfs.walk(3, scoutfs.DATA_SEQ, Position(7, 2, 1), 3)
+    assert found == [
+        Position(7, 0, 1),
+        Position(7, 2**32 - 1, 2**64 - 1),
+        Position(2**64 - 1, 0, 5),
+    ]
+    *fields, address, room, index = scoutfs.WALK_INODES.layout.unpack(kernel.asked[0][1])
+    assert fields == [7, 1, 2, 2**64 - 1, 2**64 - 1, 2**32 - 1]
+    assert (address > 0, room, index) == (True, 3, 1)
+
+
+def test_a_walk_may_find_less_than_there_is_room_for(monkeypatch):
+    kernel = Kernel(monkeypatch)
+    assert scoutfs.walk(3, scoutfs.META_SEQ, Position(1, 0, 0), 100) == []
+    kernel.entries = [(9, 4, 0)]
+    assert scoutfs.walk(3, scoutfs.META_SEQ, Position(1, 0, 0), 100) == [Position(9, 0, 4)]
+
+
+def test_what_is_committed_is_one_of_the_numbers_of_the_file_system(monkeypatch):
+    Kernel(monkeypatch)
+    assert scoutfs.committed_seq(3) == 1
+
+
+POSITIONS = st.builds(
+    Position,
+    st.integers(0, 2**64 - 2) | st.just(2**64 - 2),
+    st.integers(0, 2**32 - 1) | st.just(2**32 - 1),
+    st.integers(0, 2**64 - 1) | st.just(2**64 - 1),
+)
+
+
+@given(POSITIONS)
+def test_nothing_lies_between_a_position_and_the_next(position):
+    seq, minor, ino = position.next()
+    base = 2**32, 2**64
+    assert (seq * base[0] + minor) * base[1] + ino == 1 + (
+        (position.seq * base[0] + position.minor) * base[1] + position.ino
+    )
+    assert (minor < base[0], ino < base[1]) == (True, True)
 
 
 def test_a_project_is_all_that_setting_one_sets(monkeypatch):
