@@ -64,7 +64,7 @@ def _to_what_is_there(asking: Asking) -> None:
             call.checks.append(partial(_demand_of_bucket, asking, wanted))
     else:
         check = asking.of_object(call.key, wanted)
-        if check.needed or wanted[0] not in actions.OF_BUCKET_OWNER:
+        if check.later or wanted[0] not in actions.OF_BUCKET_OWNER:
             call.checks.append(check)
         if call.operation in _SHOWING_TAGS:
             call.shows_tags = check.shows_tags
@@ -171,7 +171,7 @@ def _to_deletions(asking: Asking) -> None:
     def permit(key: str, version_id: str | None) -> Sequence[Check]:
         one = asking if version_id is None else asking.of_bucket(asking.facts, version_id)
         check = one.of_object(key, (actions.of_deletion(version_id),))
-        return (check,) if check.needed else ()
+        return (check,) if check.later else ()
 
     asking.call.permit = permit
 

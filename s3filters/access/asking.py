@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from s3filters.access import actions, facts
-from s3filters.access.context import Context, TagsNotRead
+from s3filters.access.context import Context, TagsNotRead, connection
 from s3filters.access.decision import (
     MISSING,
     BucketFacts,
@@ -31,7 +31,7 @@ from s3filters.access.decision import (
     decide,
     needs_target,
 )
-from s3filters.access.principals import Requester
+from s3filters.access.principals import Requester, names_of
 from s3filters.s3 import table
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
@@ -47,7 +47,9 @@ class Asking:
     :param tags_in: returns the tags of an object by its record
     """
 
-    __slots__ = ("_call", "_context", "_tags_in", "environ", "facts", "requester")
+    __slots__ = (
+        "_call", "_context", "_tags_in", "_version_id", "environ", "facts", "requester",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,11 +67,8 @@ class Asking:
             environ.pop(KEY, None)
         self.environ = environ
         self._tags_in = tags_in
-        self._context = None
-        if bucket.policy is not None:
-            self._context = Context(
-                self.environ, requester, self._call, time.time(), version_id=call.version_id
-            )
+        self._version_id = call.version_id
+        self._context: Context | None = None
 
     @property
     def call(self) -> Call:
@@ -81,8 +80,7 @@ class Asking:
     def of_bucket(self, bucket: BucketFacts, version_id: str | None = None) -> Asking:
         """Return the same request before another bucket, or version: those of a copy's source."""
         there = Asking(self.requester, bucket, self.call, self.environ, self._tags_in)
-        if there._context is not None:
-            there._context.version_id = version_id
+        there._version_id = version_id
         return there
 
     def denial(
@@ -93,10 +91,19 @@ class Asking:
         tags: Tags | None = None,
     ) -> Denial | None:
         """Return why not. Raise TagsNotRead as long as it depends on tags that are not given."""
-        context = self._context
-        if context is not None:
-            context.object_tags, context.request_tags = tags, self.call.tags
-        return decide(self.requester, action, self.facts, key, target, context)
+        if self.facts.policy is None:
+            return decide(self.requester, action, self.facts, key, target)
+        request = self._request()
+        request.object_tags = tags
+        return decide(self.requester, action, self.facts, key, target, request)
+
+    def _request(self) -> Context:
+        """Return the request as a policy sees it; most are decided without."""
+        if self._context is None:
+            self._context = Context(
+                self.environ, self.requester, self._call, time.time(), version_id=self._version_id
+            )
+        return self._context
 
     def demand(
         self,
@@ -112,7 +119,7 @@ class Asking:
 
     def tags_of(self, record: Any) -> Tags | None:
         """Return the tags of an object if anybody is going to ask."""
-        return None if self._context is None else self._tags_in(record)
+        return None if self.facts.policy is None else self._tags_in(record)
 
     def of_object(self, key: str, wanted: Sequence[str]) -> OnObject:
         """Decide as far as the bucket's facts go; return the check for the rest."""
@@ -124,19 +131,28 @@ class Asking:
 
     def _is_open(self, action: str, key: str) -> bool:
         """Demand an action, or return True when the object must be seen for that."""
+        policy = self.facts.policy
+        if policy is not None:
+            granted = self.requester, action, connection(self.environ)
+            if granted in self.facts.granted:
+                return False
         if needs_target(action, self.facts):
             return True
         try:
             self.demand(action, key)
         except TagsNotRead:  # of the body
             return True
+        if policy is not None and policy.is_settled(
+            action, names_of(self.requester), self._request()
+        ):
+            self.facts.remember(granted)
         return False
 
 
 class OnObject:
     """A check of an object, and of who may know that there is none."""
 
-    __slots__ = ("_asking", "_key", "_later", "_wanted")
+    __slots__ = ("_asking", "_key", "_wanted", "later")
 
     def __init__(
         self, asking: Asking, key: str, wanted: Sequence[str], later: Sequence[str]
@@ -144,7 +160,7 @@ class OnObject:
         self._asking = asking
         self._key = key
         self._wanted = wanted
-        self._later = later
+        self.later = later  # actions that depend on an object that is there
 
     def __call__(self, record: Any) -> None:
         """Raise AccessDenied, by the object's record or None where there is no object."""
@@ -152,9 +168,9 @@ class OnObject:
         if record is None:
             for action in self._wanted:
                 asking.demand(action, self._key, MISSING, {})
-        elif self._later:
+        elif self.later:
             target, tags = facts.of_object(record.acl), asking.tags_of(record)
-            for action in self._later:
+            for action in self.later:
                 asking.demand(action, self._key, target, tags)
 
     def shows_tags(self, record: Any) -> bool:
@@ -163,11 +179,6 @@ class OnObject:
         action = actions.of_tags(asking.call.version_id)
         target, tags = facts.of_object(record.acl), asking.tags_of(record)
         return asking.denial(action, self._key, target, tags) is None
-
-    @property
-    def needed(self) -> bool:
-        """Whether an object that is there has still something to say."""
-        return bool(self._later)
 
 
 def refusal(

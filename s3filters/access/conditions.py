@@ -37,7 +37,8 @@ class Condition:
     """One operator over one key. ``operator`` has neither its quantifier nor ``IfExists``.
 
     ``actions`` are those that can have the key, None when all can; of the others no request has it,
-    whatever its headers and its query say.
+    whatever its headers and its query say. ``lasting``: it holds for all requests of a connection,
+    or for none.
     """
 
     operator: str
@@ -50,6 +51,7 @@ class Condition:
     test: Test
     negated: bool
     if_missing: bool
+    lasting: bool = False
 
     def holds(self, request: Context) -> bool:
         """True when the request fulfils it."""
@@ -282,6 +284,7 @@ def _condition(name: str, key: str, element: Any, variables: bool) -> Condition:
         test=test,
         negated=negated,
         if_missing=missing,
+        lasting=row.lasting and not any("${" in value for value in values),
     )
 
 
@@ -321,6 +324,7 @@ def _null(key: str, row: Key, values: list[str]) -> Condition:
         test=lambda value, request: there,
         negated=False,
         if_missing="true" in wanted,
+        lasting=row.lasting,
     )
 
 

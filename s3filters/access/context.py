@@ -21,6 +21,7 @@ from s3filters.s3 import address, dates
 from s3filters.s3.call import Call
 
 Values = tuple[str, ...]
+Connection = tuple[str | None, str | None]  # address of the peer, scheme
 
 
 class TagsNotRead(Exception):
@@ -40,8 +41,6 @@ class Context:
     :param now: seconds since 1970
     :param object_tags: tags of the object as it is now, none where there is no object; None as long
         as nobody has read them
-    :param request_tags: tags that the request brings in its body; None where it has no such body,
-        and those of the header ``x-amz-tagging`` count
     :param version_id: of the object that the decision is about: the call's, or its source's
     """
 
@@ -50,13 +49,22 @@ class Context:
     called: Callable[[], Call | None] = _nothing
     now: float = 0.0
     object_tags: Mapping[str, str] | None = None
-    request_tags: Mapping[str, str] | None = None
     version_id: str | None = None
 
     @property
     def call(self) -> Call | None:
         """The Call of the request."""
         return self.called()
+
+    @property
+    def connection(self) -> Connection:
+        """What ``lasting`` keys are read from."""
+        return connection(self.environ)
+
+
+def connection(environ: Mapping[str, Any]) -> Connection:
+    """Return all that the values of ``lasting`` keys depend on."""
+    return environ.get("REMOTE_ADDR"), environ.get("wsgi.url_scheme")
 
 
 Read = Callable[[Context], Values | None]
@@ -66,12 +74,14 @@ Read = Callable[[Context], Values | None]
 class Key:
     """A condition key: how a request's values are read (None: it has none), and what it may guard.
 
-    ``actions`` are those that can have the key, None when all can; ``many``: may have many values.
+    ``actions`` are those that can have the key, None when all can; ``many``: may have many values;
+    ``lasting``: all requests of a ``Context.connection`` have the same.
     """
 
     read: Read
     actions: frozenset[str] | None = None
     many: bool = False
+    lasting: bool = False
 
 
 def find(name: str) -> Key | None:
@@ -224,10 +234,11 @@ def _object_tag(tag: str) -> Key:
 
 
 def _new_tags(request: Context) -> Mapping[str, str]:
-    if request.request_tags is not None:
-        return request.request_tags
-    if request.call is not None and request.call.operation in _TAGS_IN_BODY:
-        raise TagsNotRead
+    call = request.call
+    if call is not None and call.operation in _TAGS_IN_BODY:
+        if call.tags is None:
+            raise TagsNotRead
+        return call.tags
     header = request.environ.get("HTTP_X_AMZ_TAGGING")
     return dict(parse_qsl(header, keep_blank_values=True)) if header else {}
 
@@ -277,8 +288,8 @@ KEYS: dict[str, Key] = {
     "aws:principalisawsservice": Key(_always("false")),
     "aws:principaltype": Key(_principal_type),
     "aws:referer": Key(_header("referer")),
-    "aws:securetransport": Key(_secure),
-    "aws:sourceip": Key(_source_ip),
+    "aws:securetransport": Key(_secure, lasting=True),
+    "aws:sourceip": Key(_source_ip, lasting=True),
     "aws:useragent": Key(_header("user-agent")),
     "aws:userid": Key(_of_requester("id")),
     "aws:username": Key(_of_requester("name")),

@@ -16,12 +16,12 @@ Facts are loaded by the caller, once a request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from s3filters.access import actions, principals
 from s3filters.access.block import OFF, Block
-from s3filters.access.context import Context
+from s3filters.access.context import Connection, Context
 from s3filters.access.grants import Acl
 from s3filters.access.ownership import ENFORCED
 from s3filters.access.policy import Policy, Verdict
@@ -32,12 +32,17 @@ from s3filters.s3.errors import S3Error
 _OWNERS = (actions.READ_ACP, actions.WRITE_ACP)  # what an owner keeps whatever the ACL says
 _BUCKETS_SIDE = actions.OF_BUCKETS | actions.OF_BUCKET_OWNER
 _OF_SERVICE = {actions.LIST_BUCKETS: ROLES, actions.CREATE_BUCKET: (ADMIN, USERPLUS)}
+_MOST_GRANTED = 256
+Granted = tuple[Requester | None, str, Connection]  # who may do what over which connection
 _UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 
 
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
-    """What a bucket says about access. ``owner`` is empty when it is nobody's."""
+    """What a bucket says about access. ``owner`` is empty when it is nobody's.
+
+    ``granted`` remembers what was decided for all keys, and for all requests of a connection.
+    """
 
     name: str
     owner: str
@@ -45,6 +50,13 @@ class BucketFacts:
     acl: Acl | None = None
     policy: Policy | None = None
     block: Block = OFF  # of bucket and gateway together
+    granted: set[Granted] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def remember(self, granted: Granted) -> None:
+        """Remember that somebody may do something, whatever else he says."""
+        if len(self.granted) >= _MOST_GRANTED:
+            self.granted.clear()
+        self.granted.add(granted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,9 @@ class Acl:
         self, permission: str, requester: Requester | None, *, ignore_public: bool = False
     ) -> bool:
         """True when a grant gives the permission to the requester, or to a group he is in."""
+        giving = permission, actions.FULL
         for grant in self.grants:
-            if grant.permission not in (permission, actions.FULL):
+            if grant.permission not in giving:
                 continue
             if grant.kind == USER:
                 if requester is not None and grant.grantee in requester.ids:

@@ -3,7 +3,10 @@
 Everything in the document is enforced or the document is refused: an element, action, resource,
 principal, operator or condition key that is not known here is MalformedPolicy, never passed over.
 A stored policy that is refused all the same (another program wrote it) closes the bucket to all but
-its owner. Statements are kept by action, so a request looks only at those that speak of it.
+its owner.
+
+A request looks only at what is left to ask of it: statements are kept by action, and then by who
+asks over which connection, without those that the one or the other rules out.
 Source: AWS IAM, "JSON policy elements"; Amazon S3, "Bucket policies".
 """
 
@@ -18,7 +21,7 @@ from typing import Any
 
 from s3filters.access import actions, block, conditions, patterns, principals
 from s3filters.access.conditions import Condition
-from s3filters.access.context import Context
+from s3filters.access.context import Connection, Context
 from s3filters.access.patterns import Patterns
 from s3filters.s3.errors import S3Error
 
@@ -32,7 +35,7 @@ _ELEMENTS = {"Version", "Id", "Statement"}
 _PAIRS = (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource"))
 _STATEMENT = {"Sid", "Effect", "Condition"} | {name for pair in _PAIRS for name in pair}
 _NO_KEY = "Conditions do not apply to combination of actions and resources in statement"
-_MOST_KNOWN = 256  # pairs of an action and somebody, of each policy
+_MOST_KNOWN = 256  # of an action, somebody and a connection, of each policy
 
 
 class Verdict(Enum):
@@ -45,30 +48,56 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement; ``not_`` fields say that everything else is meant."""
+    """One statement; ``not_`` fields say that everything else is meant.
+
+    :param resources: None for all that the action can act on
+    :param everywhere: the resources are, or hold, all objects of the bucket
+    :param lasting: conditions on the connection alone, apart from the others in what ``of_action``
+        returns
+    """
 
     allow: bool
     principals: frozenset[str]
     not_principals: bool
     actions: frozenset[str]
-    resources: Patterns
+    resources: Patterns | None
     not_resources: bool
     conditions: tuple[Condition, ...]
+    everywhere: bool = False
+    lasting: tuple[Condition, ...] = ()
 
     def of_action(self, action: str) -> Statement | None:
         """Return what it says of an action, None when that can be nothing."""
         left = conditions.of_action(self.conditions, action)
         if action not in self.actions or left is None:
             return None
-        return self if left == self.conditions else replace(self, conditions=left)
+        resources = self.resources
+        if self.everywhere and action in actions.OF_OBJECTS:
+            if self.not_resources:
+                return None
+            resources = None
+        return replace(
+            self,
+            resources=resources,
+            conditions=tuple(one for one in left if not one.lasting),
+            lasting=tuple(one for one in left if one.lasting),
+        )
 
-    def is_about(self, names: frozenset[str]) -> bool:
-        """True when it speaks of whoever has these names."""
-        return self.principals.isdisjoint(names) is self.not_principals
+    @property
+    def always(self) -> bool:
+        """True when it speaks of whatever is asked of the action by those whom it is about."""
+        return self.resources is None and not self.conditions
+
+    def is_about(self, names: frozenset[str], request: Context) -> bool:
+        """True when it speaks of whoever has these names, over the request's connection."""
+        if self.principals.isdisjoint(names) is not self.not_principals:
+            return False
+        return all(condition.holds(request) for condition in self.lasting)
 
     def applies(self, resource: str, request: Context) -> bool:
-        """True when it speaks of the resource and of the request."""
-        if self.resources.match(resource, request) is self.not_resources:
+        """True when it speaks of the resource and of the request, if it is about who asks."""
+        resources = self.resources
+        if resources is not None and resources.match(resource, request) is self.not_resources:
             return False
         for condition in self.conditions:  # noqa: SIM110  all() costs more than most conditions
             if not condition.holds(request):
@@ -88,14 +117,15 @@ class Policy:
     public: bool = False
     sound: bool = True
     _by_action: dict[str, Statements] = field(init=False, repr=False, compare=False)
-    _known: dict[tuple[str, frozenset[str]], Statements] = field(
+    _known: dict[tuple[str, frozenset[str], Connection | None], Statements] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _by_tags: frozenset[str] = field(init=False, repr=False, compare=False)
+    _by_connection: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Sort the statements by the actions that they speak of: (those that deny, allow)."""
-        table, tagged = {}, set()
+        table, tagged, lasting = {}, set(), False
         for action in actions.KNOWN:
             about = [found for one in self.statements if (found := one.of_action(action))]
             if about:
@@ -105,8 +135,10 @@ class Policy:
                 )
             if any(_asks_object_tags(one) for one in about):
                 tagged.add(action)
+            lasting = lasting or any(one.lasting for one in about)
         object.__setattr__(self, "_by_action", table)
         object.__setattr__(self, "_by_tags", frozenset(tagged))
+        object.__setattr__(self, "_by_connection", lasting)
 
     def verdict(
         self, action: str, resource: str, names: frozenset[str], request: Context
@@ -118,7 +150,7 @@ class Policy:
 
         Raise TagsNotRead when it depends on tags that the request does not have yet.
         """
-        deny, allow = self._known.get((action, names)) or self._about(action, names)
+        deny, allow = self._about(action, names, request)
         for statement in deny:
             if statement.applies(resource, request):
                 return Verdict.DENY
@@ -127,16 +159,28 @@ class Policy:
                 return Verdict.ALLOW
         return Verdict.SILENT
 
-    def _about(self, action: str, names: frozenset[str]) -> Statements:
+    def is_settled(self, action: str, names: frozenset[str], request: Context) -> bool:
+        """True when nothing is denied over the connection and what is allowed is so for all keys.
+
+        Then the verdict is the same for all requests of the connection. False says nothing.
+        """
+        deny, allow = self._about(action, names, request)
+        return not deny and (not allow or any(one.always for one in allow))
+
+    def _about(self, action: str, names: frozenset[str], request: Context) -> Statements:
         """Return what speaks of an action of somebody, and keep it for the next time he asks."""
+        who = action, names, request.connection if self._by_connection else None
+        found = self._known.get(who)
+        if found is not None:
+            return found
         deny, allow = self._by_action.get(action, _NONE)
         found = (
-            tuple(one for one in deny if one.is_about(names)),
-            tuple(one for one in allow if one.is_about(names)),
+            tuple(one for one in deny if one.is_about(names, request)),
+            tuple(one for one in allow if one.is_about(names, request)),
         )
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[action, names] = found
+        self._known[who] = found
         return found
 
     def asks_object_tags(self, action: str) -> bool:
@@ -260,6 +304,7 @@ def _statement(element: Any, bucket: str, variables: bool) -> Statement:
         Patterns(resources, variables=variables),
         not_where,
         conditions.parse(element.get("Condition", {}), variables=variables),
+        everywhere=not {f"{bucket}*", f"{bucket}/*"}.isdisjoint(resources),
     )
     _check_keys(statement, resources if variables else [], variables=variables)
     return statement

@@ -61,6 +61,10 @@ class Requester:
         object.__setattr__(self, "arn", arn)
         object.__setattr__(self, "names", frozenset(bare | roots | more))
 
+    def __hash__(self) -> int:
+        """By what has its hash already: requesters are looked up once a request."""
+        return hash(self.names)
+
 
 _known: dict[str, tuple[Identity, Requester]] = {}  # by access key
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3filters.access import admission, grants, policy
+from s3filters.access import admission, decision, grants, policy
 from s3filters.access.asking import Asking, refusal
 from s3filters.access.context import TagsNotRead
 from s3filters.access.decision import BucketFacts, Denial
@@ -49,7 +49,7 @@ def test_what_the_buckets_facts_refuse_is_refused_before_anybody_looks():
 
 def test_what_they_allow_needs_no_object_but_to_hide_that_there_is_none():
     check = asking(policy=compiled({})).of_object("key", READ)
-    assert not check.needed
+    assert not check.later
     check(record("eve"))  # whatever is there
     with pytest.raises(S3Error, match="AccessDenied"):
         check(None)
@@ -57,9 +57,33 @@ def test_what_they_allow_needs_no_object_but_to_hide_that_there_is_none():
     asking(policy=compiled({}, listing)).of_object("key", READ)(None)
 
 
+def test_what_was_granted_before_is_granted_to_nobody_else_and_from_nowhere_else(monkeypatch):
+    monkeypatch.setattr(decision, "_MOST_GRANTED", 3)
+    near = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    only_bob = {"Principal": {"AWS": "bob"}, "Condition": near}
+    bucket = BucketFacts("pail", "owner", ENFORCED, policy=compiled(only_bob))
+
+    def may(who, action, address, key="key"):
+        environ = {"REMOTE_ADDR": address, "wsgi.url_scheme": "http"}
+        try:
+            Asking(who, bucket, CALL, environ, dict).of_object(key, (action,))
+        except S3Error:
+            return False
+        return True
+
+    for number in range(4):
+        assert may(BOB, "s3:GetObject", f"10.0.0.{number}", key=str(number))
+        assert bucket.granted
+        assert not may(BOB, "s3:GetObject", f"192.0.2.{number}")
+        assert not may(BOB, "s3:PutObject", f"10.0.0.{number}")
+        assert not may(Requester("eve"), "s3:GetObject", f"10.0.0.{number}")
+        assert not may(None, "s3:GetObject", f"10.0.0.{number}")
+        assert len(bucket.granted) <= 3
+
+
 def test_where_acls_count_the_object_decides():
     check = asking(ownership=WRITER).of_object("key", READ)
-    assert check.needed
+    assert check.later
     check(record("bob"))
     for other in (record("owner"), record("eve"), record(), None):
         with pytest.raises(S3Error, match="AccessDenied"):
@@ -73,7 +97,7 @@ def test_tags_are_read_only_where_a_policy_is_asked():
     asking(ownership=WRITER, tags_in=unread).of_object("key", READ)(record("bob"))
     rule = compiled({"Condition": {"StringEquals": {"s3:ExistingObjectTag/open": "yes"}}})
     check = asking(policy=rule).of_object("key", READ)
-    assert check.needed
+    assert check.later
     check(record(tags={"open": "yes"}))
     for tags in ({}, {"open": "no"}, {"Open": "yes"}):
         with pytest.raises(S3Error, match="AccessDenied"):
@@ -99,7 +123,7 @@ def test_tags_of_a_body_decide_when_they_are_read():
     with pytest.raises(TagsNotRead):
         found.demand("s3:PutObjectTagging", "key")
     check = found.of_object("key", ("s3:PutObjectTagging",))
-    assert check.needed
+    assert check.later
     call.tags = {"team": "blue"}
     check(record())
     call.tags = {"team": "red"}

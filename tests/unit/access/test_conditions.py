@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from s3filters.access import conditions
 from s3filters.access.context import Context
 from s3filters.access.principals import Requester
+from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 
 BOB = Requester("bob-id", account="111122223333", name="bob")
@@ -194,8 +195,8 @@ def test_sets_of_values_are_asked_as_sets(quantifier, operator, if_exists, wante
         value = given_[0] if given_ else None
         asked = about(name, sorted(wanted), value)
     else:
-        tags = dict.fromkeys(given_, "")
-        asked = holds({name: {TAG_KEYS: sorted(wanted)}}, request_tags=tags)
+        call = Call("PutObjectTagging", tags=dict.fromkeys(given_, ""))
+        asked = holds({name: {TAG_KEYS: sorted(wanted)}}, called=lambda: call)
     hits = {one for one in given_ if (one in wanted) == (operator == "StringEquals")}
     if not given_:
         expected = if_exists or (

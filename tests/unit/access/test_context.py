@@ -113,7 +113,8 @@ def test_tags_of_the_request_come_from_its_body_or_header():
     header = {"HTTP_X_AMZ_TAGGING": "a=1&b=&c%20d=e"}
     assert value("s3:RequestObjectTag/b", header) == ("",)
     assert value("s3:RequestObjectTagKeys", header) == ("a", "b", "c d")
-    assert value("s3:RequestObjectTagKeys", header, request_tags={"z": "1"}) == ("z",)
+    body = Call("PutObjectTagging", tags={"z": "1"})
+    assert value("s3:RequestObjectTagKeys", header, call=body) == ("z",)
     assert value("s3:RequestObjectTagKeys") is None
     with pytest.raises(TagsNotRead):
         value("s3:RequestObjectTag/b", call=Call("PutObjectTagging"))

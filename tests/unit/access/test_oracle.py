@@ -2,16 +2,20 @@
 
 import json
 from itertools import product
+from types import SimpleNamespace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s3filters.access import decision, grants, policy
+from s3filters.access.asking import Asking
 from s3filters.access.block import Block
 from s3filters.access.context import Context
 from s3filters.access.decision import BucketFacts, Denial, ObjectFacts, decide
 from s3filters.access.grants import Acl, Grant
 from s3filters.access.principals import Requester
+from s3filters.s3.call import Call
+from s3filters.s3.errors import S3Error
 from tests import oracle
 from tests.oracle import EMPTY, ON_BUCKET, ON_OBJECT, WORLDS, Statement
 
@@ -77,6 +81,24 @@ def test_whoever_may_list_learns_of_a_missing_key_and_nobody_whom_the_policy_den
         denied = any(one.effect == "Deny" for one in about)
         may_list = oracle.allows(name, "s3:ListBucket", "", world)
         assert (found is None) is (may_list and not denied)
+
+
+@given(WORLDS, st.lists(st.tuples(KEYS, st.booleans()), min_size=2, max_size=3))
+def test_what_a_bucket_remembers_of_earlier_requests_changes_no_decision(world, requests):
+    facts, target = facts_of(world)
+    there = SimpleNamespace(acl=grants.encode(target.acl))
+    for key, secure in requests * 2:
+        call = Call("GetObject", "pail", key)
+        environ = {"wsgi.url_scheme": "https" if secure else "http"}
+        for (name, who), action in product(PEOPLE.items(), ON_OBJECT):
+            try:
+                Asking(who, facts, call, environ, lambda record: {}).of_object(key, (action,))(
+                    there
+                )
+                may = True
+            except S3Error:
+                may = False
+            assert may is oracle.allows(name, action, key, (*world[:-1], secure)), (name, action)
 
 
 @given(WORLDS, KEYS)

@@ -178,6 +178,81 @@ def test_what_is_kept_of_who_asked_is_bounded_and_changes_no_verdict(monkeypatch
             assert len(found._known) <= 3
 
 
+HOME, AWAY = {"REMOTE_ADDR": "10.0.0.1"}, {"REMOTE_ADDR": "192.0.2.1"}
+NEAR = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+
+
+def test_a_connection_is_judged_by_itself_however_often_others_were_before():
+    deny = statement(Effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    found = parse(statement(Condition=NEAR), deny)
+    for _ in range(2):
+        for place, scheme, wanted in (
+            (HOME, "https", Verdict.ALLOW),
+            (HOME, "http", Verdict.DENY),
+            (AWAY, "https", Verdict.SILENT),
+            (AWAY, "http", Verdict.DENY),
+            ({}, "https", Verdict.SILENT),
+        ):
+            assert verdict(found, environ=place | {"wsgi.url_scheme": scheme}) is wanted
+
+
+def test_what_a_connection_shares_with_its_request_is_asked_of_each_request():
+    found = parse(statement(Condition={"StringLike": {"aws:SourceIp": "${aws:Referer}"}}))
+    for _ in range(2):
+        assert verdict(found, environ=HOME | {"HTTP_REFERER": "10.*"}) is Verdict.SILENT
+        assert verdict(found, environ=HOME | {"HTTP_REFERER": "10.0.0.1"}) is Verdict.ALLOW
+        assert verdict(found, environ=HOME | {"HTTP_REFERER": "192.0.2.1"}) is Verdict.SILENT
+
+
+@pytest.mark.parametrize(
+    ("elements", "settled"),
+    [
+        ([statement()], True),
+        ([statement(Resource="arn:aws:s3:::pail*")], True),
+        ([statement(Resource=["arn:aws:s3:::pail/a", ALL])], True),
+        ([statement(Condition=NEAR)], True),
+        ([statement(), statement(Resource="arn:aws:s3:::pail/a")], True),
+        ([statement(Action="s3:PutObject")], True),
+        ([statement(), statement(Effect="Deny", Resource=None, NotResource=ALL)], True),
+        ([statement(), statement(Effect="Deny", Principal={"AWS": "eve"})], True),
+        ([statement(Resource="arn:aws:s3:::pail/a*")], False),
+        ([statement(Resource="arn:aws:s3:::pail/?*")], False),
+        ([statement(Condition={"StringLike": {"aws:Referer": "*"}})], False),
+        ([statement(Condition={"StringLike": {"aws:SourceIp": "${aws:Referer}"}})], False),
+        ([statement(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})], False),
+        ([statement(), statement(Effect="Deny", Resource="arn:aws:s3:::pail/a")], False),
+        ([statement(), statement(Effect="Deny")], False),
+    ],
+)
+def test_a_policy_is_settled_when_neither_key_nor_request_can_change_what_it_says(
+    elements, settled
+):
+    found = parse(*elements)
+    assert found.is_settled("s3:GetObject", names_of(BOB), Context(HOME, BOB)) is settled
+
+
+def test_what_holds_for_all_objects_says_nothing_of_their_bucket():
+    found = parse(statement(Action="s3:*", Resource="arn:aws:s3:::pail/*"))
+    assert verdict(found, "s3:ListBucket", "pail") is Verdict.SILENT
+    both = parse(statement(Action="s3:*", Resource="arn:aws:s3:::pail*"))
+    assert verdict(both, "s3:ListBucket", "pail") is Verdict.ALLOW
+    none = parse(statement(Action="s3:*", Resource=None, NotResource=ALL))
+    assert verdict(none, "s3:ListBucket", "pail") is Verdict.ALLOW
+    assert verdict(none) is Verdict.SILENT
+
+
+def test_what_is_kept_of_connections_is_bounded(monkeypatch):
+    monkeypatch.setattr(policy, "_MOST_KNOWN", 3)
+    found = parse(statement(Condition=NEAR))
+    for number in range(10):
+        assert verdict(found, environ={"REMOTE_ADDR": f"10.0.0.{number}"}) is Verdict.ALLOW
+        assert len(found._known) <= 3
+    plain = parse(statement())
+    for number in range(10):
+        assert verdict(plain, environ={"REMOTE_ADDR": f"10.0.0.{number}"}) is Verdict.ALLOW
+    assert len(plain._known) == 1
+
+
 def test_whom_a_policy_names_can_be_looked_up():
     found = parse(
         statement(Principal={"AWS": ["*", "bob", "arn:aws:iam::al:root"], "CanonicalUser": "eve"})
