@@ -76,6 +76,8 @@ READ = Kind(os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
 LOOK = Kind(os.O_PATH)
 # A directory to work in; not O_PATH, because fsync and flock want a real one.
 DIRECTORY = Kind(os.O_RDONLY | os.O_DIRECTORY)
+# The same, if it is no link to one: what is in it is ours to change.
+OWN = Kind(os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 # A file to lock, and the same made if it is not there.
 LOCK = Kind(os.O_RDWR | os.O_NOFOLLOW)
 NEW_LOCK = Kind(os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

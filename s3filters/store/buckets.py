@@ -321,6 +321,8 @@ def _sweep(fd: int, bucket: str) -> None:
         hidden = os.open(paths.HIDDEN, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=fd)
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise errors.BucketNotEmpty(BucketName=bucket) from error
     try:
         sweep.sweep_hidden(hidden, BUSY_S)
         sweep.remove_nodes(hidden)
@@ -366,6 +368,8 @@ def _remove_multipart(hidden: int, bucket: str) -> None:
         fd = os.open("multipart", DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=hidden)
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise errors.BucketNotEmpty(BucketName=bucket) from error
     try:
         for key in _names(fd):
             with contextlib.suppress(FileNotFoundError):  # the one who ended its upload was first

@@ -111,6 +111,8 @@ class Busy(Exception):
     """Another verb holds the upload just now; the same one tried a little later may succeed."""
 
 
+_TAKEN = "Something that does not belong there has a name that the gateway needs."
+
 _BY_ERRNO: dict[int, tuple[type[StoreError], str | None]] = {
     errno.ENOENT: (NoSuchKey, None),
     errno.ENOTDIR: (NoSuchKey, None),
@@ -123,6 +125,7 @@ _BY_ERRNO: dict[int, tuple[type[StoreError], str | None]] = {
     errno.EDQUOT: (QuotaExceeded, None),
     errno.EFBIG: (EntityTooLarge, None),
     errno.EROFS: (MethodNotAllowed, "The storage is mounted read-only."),
+    errno.EISDIR: (MethodNotAllowed, _TAKEN),  # names of our own: for keys it is looked before
     errno.EACCES: (AccessDenied, None),
     errno.EPERM: (AccessDenied, None),
     errno.EMFILE: (SlowDown, None),

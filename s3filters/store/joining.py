@@ -31,7 +31,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3filters.store import assembly, claims, errors, locks, parts, place, placed, uploads
+from s3filters.store import (
+    assembly,
+    claims,
+    errors,
+    hidden,
+    locks,
+    parts,
+    place,
+    placed,
+    uploads,
+)
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.parts import PartRecord
 from s3filters.store.place import Check, Draft
@@ -97,7 +107,7 @@ def _end(tree: Tree, path: bytes) -> None:
     """
     try:
         uploads.end(tree, path)
-    except OSError as error:
+    except (OSError, errors.StoreError) as error:
         log.warning("%s is completed and cannot be ended yet: %s", os.fsdecode(path), error)
 
 
@@ -235,10 +245,10 @@ class _Joining:
     # Files --------------------------------------------------------------------------------------
 
     def _open(self, name: str) -> int:
-        """Open a file of the upload. Raise NoSuchUpload when it is gone."""
+        """Open a file of the upload. Raise NoSuchUpload when it is gone, MethodNotAllowed."""
         try:
             self._claim.refresh()
-            return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+            return hidden.open_file(self._folder, name)
         except FileNotFoundError as error:
             raise errors.NoSuchUpload(UploadId=self._upload.id) from error
 

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 
 from s3filters.store import hidden
 from s3filters.store.beneath import DIRECTORY, LOCK, NEW_LOCK, Root
-from s3filters.store.errors import Busy, SlowDown
+from s3filters.store.errors import Busy, MethodNotAllowed, SlowDown
 
 NAME = "lock"
 _ATTEMPTS = 100  # each is a lock file deleted under us; one bucket deletion can do that once
@@ -71,7 +71,8 @@ def impatiently() -> Iterator[None]:
 class hold:
     """Hold the lock of a path under the root for a ``with`` block, waiting for it if need be.
 
-    Entering raises OSError: ENOENT when the bucket is deleted; Busy, see ``impatiently``.
+    Entering raises OSError: ENOENT when the bucket is deleted; MethodNotAllowed when the lock file
+    is something else; Busy, see ``impatiently``.
     """
 
     __slots__ = ("_fd", "_path", "_root")
@@ -127,13 +128,23 @@ class hold_upload:
 
 
 def make(root: Root, path: bytes) -> None:
-    """Make the lock file of a path's bucket if it is not there. Raise OSError."""
+    """Make the lock file of a path's bucket if it is not there. Raise MethodNotAllowed, OSError."""
     file = path_for(path)
     hidden.make(root, path[: path.index(b"/")])
     try:
-        os.close(root.open(file, LOCK))
-    except FileNotFoundError:
-        os.close(root.open(file, NEW_LOCK))
+        try:
+            os.close(root.open(file, LOCK))
+        except FileNotFoundError:
+            os.close(root.open(file, NEW_LOCK))
+    except OSError as error:
+        if error.errno in hidden.TAKEN:
+            raise _taken(error) from error
+        raise
+
+
+def _taken(error: OSError) -> MethodNotAllowed:
+    """Return the error for a lock file that is none, or is in what is no folder."""
+    return hidden.taken("" if error.errno == errno.ENOTDIR else NAME)
 
 
 def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW) -> int:
@@ -147,8 +158,10 @@ def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW)
             if whole >= 0:
                 return whole
             continue
-        except NotADirectoryError as error:
-            raise hidden.not_a_directory() from error
+        except OSError as error:
+            if error.errno in hidden.TAKEN:
+                raise _taken(error) from error
+            raise
         try:
             fcntl.fcntl(fd, how, request)
             if os.fstat(fd).st_nlink:

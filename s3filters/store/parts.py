@@ -27,7 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3filters.store import declaration, errors, locks, placed, uploads, xattrs
+from s3filters.store import declaration, errors, hidden, locks, placed, uploads, xattrs
 from s3filters.store.commits import Visit
 from s3filters.store.place import Buffer
 from s3filters.store.placed import Slot
@@ -327,11 +327,19 @@ class PartDraft:
                     self._visit.sync(self._fd)
                 self._name = placed.hidden_name()
                 placed.link(self._fd, self._folder, self._name)
+        self._expect_part(name)
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._name = ""
         self._named = True
         self._tree.step("part renamed")
         return False
+
+    def _expect_part(self, name: str) -> None:
+        """Raise MethodNotAllowed when what has the part's name, if anything has, is no file."""
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode):
+                raise hidden.taken(name)
 
     def _sync_name(self, created: bool) -> None:
         if self._visit is None:

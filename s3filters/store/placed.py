@@ -31,7 +31,8 @@ import fcntl
 import os
 import struct
 
-from s3filters.store import errors, filesystem, parents, paths
+from s3filters.store import errors, filesystem, hidden, parents, paths
+from s3filters.store.errors import MethodNotAllowed
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
@@ -253,10 +254,13 @@ def _step_of(fd: int) -> int:
 
 def _open(tree: Tree, upload: Upload, folder: int, name: str, number: int, size: int) -> int:
     """Open a data file, making it where the part's size may be that of others; -1: not here."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     for _ in range(2):
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(name, flags, dir_fd=folder)
+        try:
+            return hidden.open_file(folder, name)
+        except MethodNotAllowed:
+            return -1
+        except FileNotFoundError:
+            pass
         if not size or (number > 1 and size < LEAST):
             return -1
         make(tree, upload, folder, name, (SIZE, b"%d" % size))

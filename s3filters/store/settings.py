@@ -12,8 +12,9 @@ counts, and the list only where there is none. So a file is complete, and on the
 listed; it is listed before the attribute that it replaces goes; and no file goes before the change
 is on the disk. Room for the list is taken before anything large is stored beside it.
 
-A listed file that is not there (a crash within the deletion of a bucket) is an empty value, which
-nothing can be read from: whoever reads a policy or an ACL then lets nobody in but who needs none.
+A listed file that is not there (a crash within the deletion of a bucket; or something else was put
+in its place) is an empty value, which nothing can be read from: whoever reads a policy or an ACL
+then lets nobody in but who needs none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections.abc import Mapping
 
 from s3filters.store import hidden, xattrs
 from s3filters.store.beneath import DIRECTORY
-from s3filters.store.errors import MetadataTooLarge, SlowDown
+from s3filters.store.errors import MetadataTooLarge, MethodNotAllowed, SlowDown
 from s3filters.store.paths import HIDDEN
 
 # name -> attribute of the bucket's directory
@@ -49,8 +50,7 @@ _ATTRIBUTE = 1 << 16  # bytes of any attribute (xattr(7))
 _ATTEMPTS = 64
 _NONE = (errno.ENODATA, errno.ENOTSUP)  # there is no such attribute
 _is_file = re.compile(rf"({'|'.join(ATTRIBUTES)})\.([0-9]{{1,9}})").fullmatch
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT
 _FOLDER = DIRECTORY.flags | os.O_NOFOLLOW
 
 Changes = Mapping[str, bytes | None]  # name -> new value, None for no setting any more
@@ -75,7 +75,8 @@ def change(fd: int, changes: Changes, *, durable: bool) -> None:
 
     :param durable: they stay when the power goes
 
-    Raise MetadataTooLarge where not even the list fits, InsufficientStorage, OSError.
+    Raise MetadataTooLarge where not even the list fits, InsufficientStorage, MethodNotAllowed when
+    something else is where a file or folder of theirs belongs, OSError.
     """
     for name, value in changes.items():
         if value is None:
@@ -166,27 +167,35 @@ def _open_folder(fd: int) -> int:
 
 
 def _make_folder(fd: int, *, durable: bool) -> int:
-    for name in (HIDDEN, f"{HIDDEN}/{DIRECTORY_NAME}"):
+    try:
+        return _make_folders(fd, durable=durable)
+    except NotADirectoryError as error:
+        raise hidden.taken(DIRECTORY_NAME) from error
+
+
+def _make_folders(fd: int, *, durable: bool) -> int:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(HIDDEN, hidden.MODE, dir_fd=fd)
+    above = os.open(HIDDEN, _FOLDER, dir_fd=fd)
+    try:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, hidden.MODE, dir_fd=fd)
-    if durable:
-        above = os.open(HIDDEN, _FOLDER, dir_fd=fd)
-        try:
+            os.mkdir(DIRECTORY_NAME, hidden.MODE, dir_fd=above)
+        if durable:
             os.fsync(above)
-        finally:
-            os.close(above)
-    return _open_folder(fd)
+        return os.open(DIRECTORY_NAME, _FOLDER, dir_fd=above)
+    finally:
+        os.close(above)
 
 
 def _read_file(fd: int, name: str) -> bytes:
-    """Return what a listed file holds, nothing when it is not there."""
+    """Return what a listed file holds, nothing when it is not there or no file."""
     try:
         folder = _open_folder(fd)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     try:
-        file = os.open(name, _READ, dir_fd=folder)
-    except FileNotFoundError:
+        file = hidden.open_file(folder, name, os.O_RDONLY)
+    except (FileNotFoundError, MethodNotAllowed):
         return b""
     finally:
         os.close(folder)
@@ -198,7 +207,8 @@ def _write_file(fd: int, name: str, value: bytes, *, durable: bool) -> None:
     """Write a file that is not listed, so nobody reads it yet."""
     folder = _make_folder(fd, durable=durable)
     try:
-        with open(os.open(name, _WRITE, 0o644, dir_fd=folder), "wb") as file:
+        with open(hidden.open_file(folder, name, _NEW), "wb") as file:
+            file.truncate(0)
             file.write(value)
             file.flush()
             if durable:
@@ -217,12 +227,18 @@ def _tidy(fd: int) -> None:
         return
     try:
         wanted = {f"{name}.{number}" for name, number in _files_in(_list_of(fd)).items()}
-        for name in os.listdir(folder):
+        for name in _files_of(folder):
             if name not in wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _files_of(folder: int) -> list[str]:
+    """Return the names of settings' files in an open folder; what else is there is not ours."""
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if _is_file(e.name) and e.is_file(follow_symlinks=False)]
 
 
 # Deleting a bucket -------------------------------------------------------------------------------
@@ -239,7 +255,7 @@ def take_away(fd: int, *, durable: bool) -> dict[str, bytes]:
     except (FileNotFoundError, NotADirectoryError):
         return taken
     try:
-        for name in filter(_is_file, os.listdir(folder)):
+        for name in _files_of(folder):
             taken[name] = _read_file(fd, name)
             os.unlink(name, dir_fd=folder)
     except OSError:

@@ -42,7 +42,7 @@ from s3filters.store import (
     removing,
     xattrs,
 )
-from s3filters.store.beneath import DIRECTORY
+from s3filters.store.beneath import DIRECTORY, OWN
 from s3filters.store.metadata import Attributes, Checksums
 from s3filters.store.place import Draft
 from s3filters.store.tree import Tree
@@ -65,7 +65,7 @@ _LIGHT = 800  # bytes that fit on every file system that can be served (ext4 wit
 is_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _is_time = re.compile(rb"[0-9]{1,19}").fullmatch
 _is_folder = re.compile(r"[0-9a-f]{64}").fullmatch
-_ATTEMPTS = 64
+_NOT_EMPTY = (errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)  # rename(2), of a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +191,18 @@ def _open_folder(tree: Tree, folder: bytes, key: str) -> Iterator[int]:
 
 
 def _enter(above: int, name: bytes) -> tuple[int, bool]:
-    """Open a directory in an open one; return it and whether it had to be made."""
+    """Open a directory in an open one; return it and whether it had to be made.
+
+    Raise MethodNotAllowed when it is something else, OSError.
+    """
     made = False
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, hidden.MODE, dir_fd=above)
         made = True
-    return os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above), made
+    try:
+        return os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above), made
+    except NotADirectoryError as error:
+        raise hidden.taken("" if name == hidden.NAME else name.decode()) from error
 
 
 def _describe(tree: Tree, folder: int, name: str, upload: Upload) -> None:
@@ -226,12 +232,12 @@ def open_directory(tree: Tree, bucket: str, key: str, upload_id: str) -> int:
     path = path_of(bucket, key, upload_id)
     try:
         try:
-            return tree.root.open(path, DIRECTORY)
+            return tree.root.open(path, OWN)
         except (FileNotFoundError, NotADirectoryError):
             os.close(tree.open_bucket(bucket))
             if not _adopt(tree, path, upload_id):
                 raise errors.NoSuchUpload(UploadId=upload_id) from None
-            return tree.root.open(path, DIRECTORY)
+            return tree.root.open(path, OWN)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise errors.NoSuchUpload(UploadId=upload_id) from error
     except OSError as error:
@@ -412,15 +418,20 @@ def _look(folder: int, upload_id: str, bucket: str, key: str) -> Upload:
 
 
 def end(tree: Tree, path: bytes) -> None:
-    """Take an upload's name away, under its lock; what it held is removed later. Raise OSError."""
+    """Take an upload's name away, under its lock; what it held is removed later.
+
+    Raise MethodNotAllowed when the name that it gets is something else's, OSError.
+    """
     folder, _, last = path.rpartition(b"/")
     fd = tree.root.open(folder, DIRECTORY)
     try:
         ended = last + ENDED.encode()
         os.rename(last, ended, src_dir_fd=fd, dst_dir_fd=fd)
         tree.step("upload ended")
-    except BaseException:
+    except BaseException as error:
         os.close(fd)
+        if isinstance(error, OSError) and error.errno in _NOT_EMPTY:
+            raise hidden.taken(f"{last.decode()}{ENDED}") from error
         raise
     removing.later(tree.root, fd, folder, ended)
 

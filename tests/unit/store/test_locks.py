@@ -182,9 +182,9 @@ def test_the_hidden_folder_is_made_once_by_many(root, tmp_path):
 
 def test_something_else_under_its_name_is_an_error(root, tmp_path):
     (tmp_path / "box" / ".sgwtmp").touch()
-    with pytest.raises(errors.InternalError):
+    with pytest.raises(errors.MethodNotAllowed):
         hidden.open_in(root, b"box")
-    with pytest.raises(errors.InternalError), locks.hold(root, b"box/key"):
+    with pytest.raises(errors.MethodNotAllowed), locks.hold(root, b"box/key"):
         pass
 
 
