@@ -61,7 +61,8 @@ def _give(fd: int, uid: int, gid: int) -> None:
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
-        log.warning("uid %d, gid %d cannot be given a file: %s", uid, gid, error)
+        ids = [f"{name} {value}" for name, value in (("uid", uid), ("gid", gid)) if value != KEEP]
+        log.warning("no file can be given to %s here: %s", " and ".join(ids), error)
         message = "The storage does not let a file belong to the account's user and group."
         raise AccessDenied(message) from error
 

@@ -249,7 +249,11 @@ def test_that_a_file_cannot_be_given_away_is_logged_and_told_without_names(
     assert caught.value.message is not None
     assert "user and group" in caught.value.message
     assert str(UID) not in caught.value.message
-    assert f"uid {UID}, gid {GID} cannot be given a file" in caplog.text
+    assert f"no file can be given to uid {UID} and gid {GID} here: " in caplog.text
+    caplog.clear()
+    with pytest.raises(errors.AccessDenied):
+        box.store.for_owner(None, GID).put_small(BUCKET, "key", b"x", attributes())
+    assert f"no file can be given to gid {GID} here: " in caplog.text
 
 
 def test_a_completion_that_cannot_be_given_away_keeps_the_upload(make_box, monkeypatch):
