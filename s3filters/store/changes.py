@@ -38,6 +38,7 @@ is looked at once. Not safe for several threads at once.
 from __future__ import annotations
 
 import errno
+from collections.abc import Container
 
 from s3filters.store import scoutfs
 from s3filters.store.scoutfs import Position
@@ -76,18 +77,21 @@ class Changes:
         """Take the mark away: the next ``since`` sets a new one and tells None."""
         self._mark = None
 
-    def since(self, most: int) -> set[int] | None:
+    def since(self, most: int, among: Container[int] | None = None) -> set[int] | None:
         """Return the inodes that changed since the mark, and set it behind them.
 
         None when everything is to be looked at: there was no mark, more than ``most`` changed (then
-        the mark is set anew), or changes cannot be told here. Where they can it takes one call, or
-        one more for each 4,096 that changed, or two where there was no mark.
+        the mark is set anew), or changes cannot be told here. Where they can it takes one call for
+        each 4,096 that changed and one more at most, and where there was no mark one in all.
+
+        :param most: how many changes to read, of whatever inodes, since all of them have to be
+        :param among: the inodes to tell of, so that no others take memory; None for all
 
         Raise OSError, such as one of the network; the same changes are told the next time.
         """
         if self._mark is not None:
             try:
-                found = self._walk(self._mark, most)
+                found = self._walk(self._mark, most, among)
             except OSError as error:
                 self._refused(error)
             else:
@@ -96,13 +100,13 @@ class Changes:
         self.begin()
         return None
 
-    def _walk(self, mark: Position, most: int) -> set[int] | None:
+    def _walk(self, mark: Position, most: int, among: Container[int] | None) -> set[int] | None:
         """Return what is at a mark and behind it, and set ours behind that; None for too many."""
         found, left = set[int](), most + 1
         while left:
             room = min(self._call, left)
             told = scoutfs.walk(self._fd, scoutfs.META_SEQ, mark, room)
-            found.update(position.ino for position in told)
+            found.update(each.ino for each in told if among is None or each.ino in among)
             left -= len(told)
             if told:
                 mark = told[-1].next()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from s3filters.store.changes import Changes
 from tests.crash.lab import folder, image, need
 from tests.scoutfs import calls, transactions
 from tests.scoutfs.mounted import mounted
@@ -124,3 +125,25 @@ def test_the_double_forgets_what_was_not_committed(machine: Machine) -> None:
     with machine.running() as root:
         assert sorted(os.listdir(root)) == ["1"]
         assert (root / "1").read_bytes() == b"kept"
+
+
+def test_what_is_told_to_have_changed_is_still_so_after_a_cut(machine: Machine) -> None:
+    names = [str(number) for number in range(6)]
+    with machine.running() as root:
+        for name in names:
+            (root / name).write_bytes(b"before")
+        sync(root)
+        numbers = {os.stat(root / name).st_ino: name for name in names}
+        fd = os.open(root, os.O_RDONLY)
+        changes = Changes(fd)
+        changes.begin()
+        told: set[str] = set()
+        for name in names:
+            (root / name).write_bytes(b"after")
+            if name in "13":
+                sync(root)
+            told |= {numbers[each] for each in changes.since(100) or () if each in numbers}
+        os.close(fd)
+    with machine.running() as root:
+        after = {name for name in names if (root / name).read_bytes() == b"after"}
+    assert told == after == set("0123")

@@ -161,6 +161,16 @@ def test_a_change_made_while_the_mark_is_set_anew_is_told(cluster):
     assert changes.since(1) == {9}
 
 
+def test_of_many_changes_those_can_be_told_that_somebody_knows(cluster):
+    changes = begun(call=10)
+    cluster.change(*range(100))
+    cluster.commit()
+    assert changes.since(100, among={7: "name", 93: "name", 100: "name"}) == {7, 93}
+    cluster.change(*range(100))
+    cluster.commit()
+    assert changes.since(99, among=()) is None  # all the same they are too many to read
+
+
 def test_asking_costs_one_call_where_little_changed(cluster):
     changes = begun()
     cluster.asked.clear()
