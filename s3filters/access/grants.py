@@ -19,6 +19,7 @@ from xml.etree.ElementTree import Element
 from s3filters.access import actions
 from s3filters.access.principals import Requester
 from s3filters.s3 import xml
+from s3filters.s3.call import Identity
 from s3filters.s3.errors import S3Error
 
 log = logging.getLogger(__name__)
@@ -164,10 +165,12 @@ def of_headers(
     return Acl(owner, _bounded(found, "InvalidArgument"))
 
 
-def check_grantees(acl: Acl | None, knows: Callable[[str], bool] | None, *owners: str) -> None:
+def check_grantees(
+    acl: Acl | None, knows: Callable[[str], Identity | None] | None, *owners: str
+) -> None:
     """Raise InvalidArgument when it grants to somebody whom nobody knows.
 
-    :param knows: True for the ids of accounts and for access keys; None where nobody can say
+    :param knows: says whom an id or access key means; None where nobody can say
     :param owners: who may be named though his account may be gone
     """
     if acl is None or knows is None:

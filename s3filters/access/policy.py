@@ -23,6 +23,7 @@ from s3filters.access import actions, block, conditions, patterns, principals
 from s3filters.access.conditions import Condition
 from s3filters.access.context import Connection, Context
 from s3filters.access.patterns import Patterns
+from s3filters.s3.call import Identity
 from s3filters.s3.errors import S3Error
 
 log = logging.getLogger(__name__)
@@ -187,20 +188,22 @@ class Policy:
         """True when a verdict on the action may depend on the tags that the object has."""
         return action in self._by_tags
 
-    def named(self) -> frozenset[str]:
-        """Return the accounts, ids and keys that it names, to be looked up."""
-        named = {name for statement in self.statements for name in statement.principals}
-        return frozenset(principals.bare(name) for name in named - {principals.EVERYONE})
+    def check_named(self, knows: Callable[[str], Identity | None] | None, owner: str) -> None:
+        """Raise MalformedPolicy when it has a name that nobody has, and so would mean nobody.
 
-    def check_named(self, knows: Callable[[str], bool] | None, owner: str) -> None:
-        """Raise MalformedPolicy when it names somebody whom nobody knows.
-
-        :param knows: True for the ids of accounts and for access keys; None where nobody can say
+        :param knows: says whom an id or access key means; None where nobody can say
         :param owner: of the bucket, who may be named though his account may be gone
         """
-        for name in sorted(self.named() - {owner}):
-            if knows is not None and not knows(name):
-                raise refused("Invalid principal in policy", name)
+        if knows is None:
+            return
+        named = {name for statement in self.statements for name in statement.principals}
+        for name in sorted(named - {principals.EVERYONE}):
+            word = principals.bare(name)
+            found = knows(word)
+            if found is None and word == owner:
+                continue
+            if found is None or not principals.has_name(found, name):
+                raise refused("Invalid principal in policy", principals.word_of(name))
 
 
 def _asks_object_tags(statement: Statement) -> bool:

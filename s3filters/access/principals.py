@@ -74,12 +74,21 @@ def of(identity: Identity) -> Requester:
     known = _known.get(identity.access_key)
     if known is not None and known[0] is identity:  # a key's is made anew only when it changes
         return known[1]
-    key, name = identity.access_key, identity.display_name
-    made = Requester(identity.id, (key,), identity.role, name=name)
+    made = _made(identity)
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
-    _known[key] = identity, made
+    _known[identity.access_key] = identity, made
     return made
+
+
+def _made(identity: Identity) -> Requester:
+    key, name = identity.access_key, identity.display_name
+    return Requester(identity.id, (key,), identity.role, name=name)
+
+
+def has_name(identity: Identity, name: str) -> bool:
+    """True when a name in a policy means somebody."""
+    return name in _made(identity).names
 
 
 def names_of(requester: Requester | None) -> frozenset[str]:
@@ -108,6 +117,11 @@ def bare(name: str) -> str:
     if name.startswith(_IAM):
         account, _, user = name[len(_IAM) :].partition(":")
         return account or user.removeprefix("user/")
+    return word_of(name)
+
+
+def word_of(name: str) -> str:
+    """Return a name as it stands in the policy."""
     return name.removeprefix(_canonical(""))
 
 

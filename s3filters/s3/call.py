@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEY = "s3filters.call"  # where s3api puts the Call in the environ
 IDENTITY = "s3filters.identity"
 REQUEST_ID = "s3filters.request_id"
-KNOWS = "s3filters.knows"  # where sigauth puts what says whether an id or access key is anybody's
+KNOWS = "s3filters.knows"  # where sigauth puts what says whom an id or access key means
 
 Check = Callable[[Any], None]
 
@@ -102,6 +102,6 @@ class Call:
     acl: bytes = b""
     settings: Mapping[str, bytes] | None = None
     grants: Callable[[str, str | None], Any] | None = None
-    knows: Callable[[str], bool] | None = None
+    knows: Callable[[str], Identity | None] | None = None
     tags: Mapping[str, str] | None = None
     shows_tags: Callable[[Any], bool] | None = None

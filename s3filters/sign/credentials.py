@@ -143,9 +143,9 @@ class Credentials:
             self._look(now)
         return self._holders.get(name)
 
-    def knows(self, name: str) -> bool:
-        """True when a canonical id or an access key means somebody, as of the last look."""
-        return name in self._holders
+    def knows(self, name: str) -> Identity | None:
+        """Return whom ``holder`` returns, as of the last look."""
+        return self._holders.get(name)
 
     def _look(self, now: float) -> None:
         self._next_look = now + _EVERY  # first, so that others who ask meanwhile do not look too

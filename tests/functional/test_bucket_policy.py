@@ -236,9 +236,9 @@ KNOWN = [
     "AKBOB",
     f"{IAM}bob:root",
     f"{IAM}bob:user/Bob",
-    f"{IAM}AKBOB:root",
     f"{IAM}:user/bob",
 ]
+NOBODYS = [f"{IAM}bob:user/bob", f"{IAM}bob:user/Eve", f"{IAM}AKBOB:root", f"{IAM}:user/AKBOB"]
 
 
 @pytest.mark.parametrize("kind", ["Principal", "NotPrincipal"])
@@ -254,7 +254,10 @@ def test_whom_a_policy_names_must_be_there(people, owned, kind):
         answer = put("eve", name.replace("bob", "nobody").replace("BOB", "NOBODY"))
         assert told(answer) == (400, "MalformedPolicy")
         assert fields(answer)["Message"] == "Invalid principal in policy"
-    assert told(put("nobody", key="CanonicalUser")) == (400, "MalformedPolicy")
+    for name in NOBODYS:
+        assert told(put("eve", name)) == (400, "MalformedPolicy")
+    for name in ("nobody", "AKBOB"):
+        assert told(put(name, key="CanonicalUser")) == (400, "MalformedPolicy")
     assert b"CanonicalUser" in people("owner", "GET", "/box?policy").body
 
 

@@ -9,6 +9,7 @@ from s3filters.access import actions, policy
 from s3filters.access.context import Context, TagsNotRead
 from s3filters.access.policy import Verdict
 from s3filters.access.principals import Requester, names_of
+from s3filters.s3.call import Identity
 from s3filters.s3.errors import S3Error
 
 BOB = Requester("bob", name="bob")
@@ -253,15 +254,49 @@ def test_what_is_kept_of_connections_is_bounded(monkeypatch):
     assert len(plain._known) == 1
 
 
+def knowing(*names):
+    """Look up these accounts, and a key of each, AK and its name."""
+    found = {name: Identity("", name, name.title()) for name in names}
+    found |= {f"AK{name}": Identity(f"AK{name}", name, name.title()) for name in names}
+    return found.get
+
+
 def test_whom_a_policy_names_can_be_looked_up():
     found = parse(
         statement(Principal={"AWS": ["*", "bob", "arn:aws:iam::al:root"], "CanonicalUser": "eve"})
     )
-    assert found.named() == {"bob", "al", "eve"}
-    for known in (None, {"bob", "al", "eve"}.__contains__, {"bob", "al"}.__contains__):
-        found.check_named(known, "eve")
+    for knows in (None, knowing("bob", "al", "eve"), knowing("bob", "al")):
+        found.check_named(knows, "eve")
     with pytest.raises(S3Error, match="Invalid principal in policy"):
-        found.check_named({"bob", "eve"}.__contains__, "eve")
+        found.check_named(knowing("bob", "eve"), "eve")
+
+
+NAMES = ["bob", "AKbob", "arn:aws:iam::bob:root", "arn:aws:iam::bob:user/Bob",
+         "arn:aws:iam:::user/bob"]  # fmt: skip
+NOBODYS = ["Bob", "arn:aws:iam::bob:user/bob", "arn:aws:iam::AKbob:root", "arn:aws:iam:::user/Bob",
+           "arn:aws:iam::AKbob:user/Bob", "arn:aws:iam:::user/AKbob"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES + NOBODYS)
+def test_a_name_is_taken_if_and_only_if_it_means_somebody(name):
+    found = parse(statement(Principal={"AWS": name}))
+    bob = Requester("bob", ("AKbob",), name="Bob")
+    means = verdict(found, who=bob) is Verdict.ALLOW
+    assert means is (name in NAMES)
+    try:
+        found.check_named(knowing("bob"), "eve")
+    except S3Error as error:
+        assert not means
+        assert error.detail["Detail"] == name
+    else:
+        assert means
+
+
+def test_a_canonical_user_is_no_key():
+    found = parse(statement(Principal={"CanonicalUser": "AKbob"}))
+    with pytest.raises(S3Error) as caught:
+        found.check_named(knowing("bob"), "eve")
+    assert caught.value.detail["Detail"] == "AKbob"
 
 
 @pytest.mark.parametrize(
@@ -375,7 +410,7 @@ def test_a_refusal_names_the_word_that_is_meant(elements, word):
 def test_a_refusal_names_the_account_that_there_is_not():
     found = parse(statement(Principal={"AWS": ["bob", "bbo"]}))
     with pytest.raises(S3Error) as caught:
-        found.check_named({"bob"}.__contains__, "")
+        found.check_named(knowing("bob"), "")
     assert caught.value.detail["Detail"] == "bbo"
 
 
