@@ -199,6 +199,20 @@ class FsApp:
             log.warning("could not abort uploads that were not completed: %s", error)
 
 
+_said: set[tuple[str, ...]] = set()  # a daemon's workers, forked behind the first time, know
+
+
+def _say(found: tuple[str, ...]) -> None:
+    """Log where the buckets are and what is missing there, once for a process and its workers."""
+    if found in _said:
+        return
+    _said.add(found)
+    where, *missing = found
+    log.info("%s", where)
+    for words in missing:
+        log.warning("%s", words)
+
+
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
     """PasteDeploy entry point ``egg:s3filters#fs``."""
     settings = options.read(Options, "app:fs", global_conf, local_conf)
@@ -214,10 +228,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         chown_uid=settings.chown_uid,
         chown_gid=settings.chown_gid,
     )
-    where, *missing = backend.store.where()
-    log.info("%s", where)
-    for words in missing:
-        log.warning("%s", words)
+    _say(backend.store.where())
     backend.store.names.budget = settings.listing_memory << 20
     days = settings.abort_incomplete_days
     return FsApp(backend, settings.sweep_age, days * DAY_S if days else None)

@@ -173,6 +173,13 @@ def test_the_log_says_on_which_file_system_the_buckets_are(make, tmp_path, caplo
     assert str(tmp_path) in caplog.text
 
 
+def test_it_says_that_once_however_often_a_daemon_loads_the_pipeline(make, caplog):
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            make()
+    assert caplog.text.count("buckets are in") == 1
+
+
 def test_what_is_missing_on_scoutfs_is_a_warning(make, monkeypatch, caplog):
     missing = Capabilities(1, False, ("There is no CAP_SYS_ADMIN.",))
     monkeypatch.setattr(Tree, "capabilities", missing)
