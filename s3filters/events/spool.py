@@ -17,6 +17,7 @@ import fcntl
 import heapq
 import itertools
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -112,18 +113,22 @@ class Spool:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
-                        moment_s = entry.stat(follow_symlinks=False).st_mtime
+                        found = entry.stat(follow_symlinks=False)
+                        if not stat.S_ISREG(found.st_mode):
+                            continue  # somebody put it there: a FIFO would hold who reads it
+                        moment_s = found.st_mtime
                         left = entry.name.startswith(_NEW) and time.time() - moment_s > LEFT_S
                         if left or entry.name.endswith(_END):
                             yield moment_s, entry.path
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
         """Be the one who delivers, if nobody else is; say whether that worked. Raise OSError."""
         try:
-            fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(self.folder / _LOCK, flags, 0o600)
         except FileNotFoundError:
             yield False  # there was no event yet
             return

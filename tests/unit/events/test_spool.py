@@ -157,3 +157,35 @@ def test_what_happens_wakes_who_waits(spool):
     begun = time.monotonic()
     spool.pause(10)
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_what_is_no_file_is_no_event_and_stays(spool, folder, tmp_path, kind):
+    (tmp_path / "file").write_bytes(b"precious")
+    happen(spool, "real")
+    for name in ("a.json", "new.b.host.1.0"):
+        if kind == "link":
+            (folder / name).symlink_to(tmp_path / "file")
+        else:
+            {"fifo": os.mkfifo, "folder": os.mkdir}[kind](folder / name)
+        os.utime(folder / name, (1, 1), follow_symlinks=False)
+    assert ids(spool) == ["real"]
+    assert len(os.listdir(folder)) == 3
+
+
+def test_a_file_where_the_folder_belongs_is_an_error_to_who_needs_it(spool, folder):
+    folder.parent.mkdir(parents=True)
+    folder.write_bytes(b"precious")
+    assert spool.waiting() == []
+    assert not spool.is_left()
+    with pytest.raises(OSError, match="Not a directory"):
+        spool.prepare("a", b"message")
+    assert folder.read_bytes() == b"precious"
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(spool, folder, tmp_path):
+    happen(spool, "a")
+    (folder / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"), spool.alone():
+        pass
+    assert not (tmp_path / "elsewhere").exists()
