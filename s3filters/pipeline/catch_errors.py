@@ -28,7 +28,7 @@ from typing import Any
 from s3filters import options
 from s3filters.pipeline import access
 from s3filters.pipeline.base import App
-from s3filters.s3.call import REQUEST_ID
+from s3filters.s3.call import READABLE, REQUEST_ID
 from s3filters.s3.errors import S3Error, host_id
 
 log = logging.getLogger(__name__)
@@ -128,11 +128,24 @@ class Exchange:
     def fail(self, error: S3Error) -> Iterable[bytes]:
         """Answer with an error, whether or not another answer was begun (but not sent)."""
         exc_info = sys.exc_info() if self.status else None
+        more = self._readable()
 
         def start(status: str, headers: Headers) -> Any:
-            return self.start(status, headers, exc_info)
+            return self.start(status, [*headers, *more], exc_info)
 
         return error(self.environ, start)
+
+    def _readable(self) -> Headers:
+        """Return what lets a page of another origin read an error that was not made behind cors."""
+        tell = self.environ.get(READABLE)
+        if tell is None:
+            return []
+        try:
+            found: Headers = tell(self.environ)
+        except Exception:  # it may be what failed before
+            log.exception("no page of another origin can read this answer")
+            return []
+        return found
 
     def check(self, size: int) -> None:
         """Raise WrongLength when a whole body of that size is not what was announced."""

@@ -3,9 +3,9 @@
 A browser asks before it sends most of a page's requests, by OPTIONS, and cannot sign that. So this
 filter stands before ``sigauth``: it answers such a question from the bucket's rules alone. To what
 others answer to a request with an ``Origin`` it adds the headers that let the page read it, where
-a rule fits, and changes nothing else of it. Errors get them too, those of ``sigauth`` among them:
-without, a browser tells its page only that something went wrong. A request without ``Origin``
-passes by.
+a rule fits, and changes nothing else of it. Errors get them too, those of ``sigauth`` and of
+``catch_errors`` among them: without, a browser tells its page only that something went wrong. A
+request without ``Origin`` passes by.
 
 Rules come from the app at the end of the pipeline, if that tells what is known of a bucket
 (``bucket_facts``, as ``fs`` does); where ``acl`` has read the bucket's record, it is not read
@@ -27,7 +27,7 @@ from s3filters import options
 from s3filters.pipeline.base import App, provider_of
 from s3filters.pipeline.s3api import domains_option
 from s3filters.s3 import address, checksums, cors, rules
-from s3filters.s3.call import KEY, Call
+from s3filters.s3.call import KEY, READABLE, Call
 from s3filters.s3.cors import Rule
 from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
@@ -96,9 +96,10 @@ class Cors:
             return reply(environ, start_response)
         if "HTTP_ORIGIN" not in environ:
             return self.app(environ, start_response)
+        environ[READABLE] = self.of_answer
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            return start_response(status, [*headers, *self._of_answer(environ)], *exc_info)
+            return start_response(status, [*headers, *self.of_answer(environ)], *exc_info)
 
         return self.app(environ, start)
 
@@ -119,7 +120,7 @@ class Cors:
             raise S3Error("AccessForbidden", _NOT_ALLOWED if known else _why_none(known), **about)
         return Reply(200, _headers(rule, origin, asked))
 
-    def _of_answer(self, environ: Environ) -> Headers:
+    def of_answer(self, environ: Environ) -> Headers:
         """Return the headers to add to an answer, of which ``s3api`` may have made a Call."""
         call: Call | None = environ.get(KEY)
         try:

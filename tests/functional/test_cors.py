@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from s3filters.backends.fs.reading import Reading
 from tests import forms
 from tests.functional.asking import LARGE, Asker, fields, refusal
 
@@ -333,6 +334,20 @@ def test_an_error_can_be_read_by_the_page(s3, ask, box, code):
     answer = ask("GET", asked.pop("target"), b"", headers, **asked)
     assert answer.code == code
     assert allowed(answer) == FOR_ORIGIN
+
+
+def test_a_failure_that_nobody_expected_can_be_read_by_the_page(s3, ask, box, monkeypatch):
+    share(s3, RULE)
+
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(Reading, "get_object", fail)
+    answer = ask("GET", "/box/key", b"", {"Origin": ORIGIN})
+    assert (answer.status, answer.code) == (500, "InternalError")
+    assert allowed(answer) == FOR_ORIGIN
+    for sent in ({}, {"Origin": "https://evil.example"}):
+        assert "allow-origin" not in allowed(ask("GET", "/box/key", b"", sent))
 
 
 def test_an_answer_of_a_bucket_that_is_not_there_says_nothing_of_rules(ask, box):

@@ -9,7 +9,7 @@ import pytest
 from s3filters import options
 from s3filters.pipeline import catch_errors
 from s3filters.pipeline.catch_errors import CatchErrors, WrongLength
-from s3filters.s3.call import IDENTITY, KEY, REQUEST_ID, Call, Identity
+from s3filters.s3.call import IDENTITY, KEY, READABLE, REQUEST_ID, Call, Identity
 from s3filters.s3.errors import S3Error, host_id
 
 
@@ -119,6 +119,30 @@ def test_an_error_of_s3_that_nobody_answered_is_answered(caplog):
     assert server.status == "503 Service Unavailable"
     assert b"<Code>SlowDown</Code>" in data
     assert not caplog.records
+
+
+def test_an_error_can_be_read_by_a_page_as_cors_says():
+    def app(environ, start_response):
+        environ[READABLE] = lambda environ: [("X-For", environ["PATH_INFO"])]
+        start_response("200 OK", [("ETag", "e")])
+        raise RuntimeError
+
+    server, data, environ = ask(app)
+    assert dict(server.headers)["X-For"] == "/bucket/key"
+    assert "ETag" not in dict(server.headers)
+    assert f"<RequestId>{environ[REQUEST_ID]}</RequestId>".encode() in data
+
+
+def test_an_error_is_answered_when_nobody_can_say_who_may_read_it(caplog):
+    def app(environ, start_response):
+        environ[READABLE] = environ.__getitem__
+        raise S3Error("SlowDown")
+
+    server, data, _ = ask(app)
+    assert server.status == "503 Service Unavailable"
+    assert b"<Code>SlowDown</Code>" in data
+    assert [name for name, _ in server.headers].count("x-amz-request-id") == 1
+    assert "no page of another origin" in caplog.text
 
 
 def test_what_ends_the_process_is_not_caught():
