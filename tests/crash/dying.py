@@ -19,8 +19,8 @@ STEPS = {
     os: (
         *("open", "close", "read", "write", "writev", "pread", "preadv", "pwrite", "pwritev"),
         *("setxattr", "removexattr", "link", "rename", "replace", "unlink", "mkdir", "rmdir"),
-        *("fsync", "fdatasync", "ftruncate", "posix_fallocate", "fchmod", "utime", "scandir"),
-        *("stat", "fstat", "copy_file_range"),
+        *("fsync", "fdatasync", "ftruncate", "posix_fallocate", "fchmod", "fchown", "utime"),
+        *("stat", "fstat", "copy_file_range", "scandir"),
     ),
     fcntl: ("flock", "fcntl", "ioctl", "lockf"),
 }
