@@ -21,8 +21,9 @@ that of any transaction that is still open (``scoutfs.walk``, ``scoutfs.committe
 
 1. The mark is set before everything is looked at. A change that this look did not see was made
    after the mark, in a transaction that was open then or began later: its number is higher.
-2. An inode that changes again moves to a higher number, never to a lower one. So it is behind the
-   mark from its change on, and is met there as soon as its transaction is committed.
+2. An inode that changes again moves to the number of another open transaction. That may be lower,
+   when it is another node's; but like all open ones it is above whatever was told. So the inode is
+   behind the mark from its change on, and is met there as soon as its transaction is committed.
 3. What the kernel told is final: nothing is ever put in at or below a number that it has told of,
    since all transactions with such numbers have ended. So the mark may stand right behind the last
    one told, also in the middle of a transaction's, where a call had no room for the rest.

@@ -39,7 +39,7 @@ class Cluster:
     def change(self, *inodes, node=0):
         for inode in inodes:
             self.versions[inode] = self.versions.get(inode, 0) + 1
-            self.seqs[inode] = max(self.seqs.get(inode, 0), self._open[node])
+            self.seqs[inode] = self._open[node]
 
     @property
     def stable(self):
@@ -126,6 +126,20 @@ def test_a_change_that_another_nodes_transaction_holds_back_is_told_later(monkey
     assert changes.since(10) == set()
     cluster.commit(0)
     assert changes.since(10) == {1, 2}
+
+
+def test_a_file_whose_sequence_falls_since_another_node_changed_it_is_told(monkeypatch):
+    cluster = installed(monkeypatch, Cluster(nodes=2))
+    cluster.commit(0)
+    changes = begun()
+    cluster.change(1, node=0)
+    before = cluster.seqs[1]
+    cluster.change(1, node=1)
+    assert cluster.seqs[1] < before
+    cluster.commit(0)
+    assert changes.since(10) == set()
+    cluster.commit(1)
+    assert changes.since(10) == {1}
 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4, 5, 6, 100])
