@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 KEY = "s3filters.call"  # where s3api puts the Call in the environ
 IDENTITY = "s3filters.identity"
 REQUEST_ID = "s3filters.request_id"
-READABLE = (
-    "s3filters.readable"  # where cors puts what lets a page read an answer not made behind it
-)
+READABLE = "s3filters.readable"  # where cors puts what lets a page read what is not from behind it
 KNOWS = "s3filters.knows"  # where sigauth puts what says whom an id or access key means
 
 Check = Callable[[Any], None]

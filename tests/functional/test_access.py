@@ -357,6 +357,31 @@ def test_a_policy_of_the_bucket_owner_says_nothing_of_objects_that_are_anothers(
     assert people("eve", "GET", "/box/bobs").status == 200
 
 
+@pytest.mark.parametrize("who", ["owner", "bob"])
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ({"x-amz-acl": "bucket-owner-full-control"}, True),
+        ({"x-amz-acl": "private"}, True),  # of others AWS refuses it: see docs/access.rst
+        ({"x-amz-grant-full-control": 'id="owner"'}, True),
+        ({"x-amz-acl": "authenticated-read"}, False),
+        ({"x-amz-grant-full-control": 'id="bob"'}, False),
+        ({"x-amz-grant-full-control": 'id="owner", id="bob"'}, False),
+    ],
+)
+def test_where_no_acl_counts_one_is_taken_that_gives_nobody_else_anything(
+    people, box, who, headers, taken
+):
+    allow = {"Principal": only("bob"), "Action": "s3:PutObject"}
+    configure(box, owner="owner", ownership=ENFORCED, policy=policy(allow))
+    outcome = (200, "") if taken else (400, "AccessControlListNotSupported")
+    assert told(people(who, "PUT", "/box/new", b"1", headers)) == outcome
+    assert (box / "new").exists() is taken
+    if taken:
+        assert people("owner", "GET", "/box/new").status == 200
+        assert told(people("bob", "GET", "/box/new")) == DENIED
+
+
 @pytest.mark.parametrize(
     ("headers", "readers"),
     [
