@@ -20,7 +20,7 @@ from s3filters.s3 import table
 from s3filters.s3.call import KNOWS, Check
 from s3filters.s3.errors import S3Error
 
-_GET_TAGS, _PUT_TAGS = "s3:GetObjectTagging", "s3:PutObjectTagging"
+_PUT_TAGS = "s3:PutObjectTagging"
 _PUT_ACL = "s3:PutObjectAcl"
 _TO_BUCKET_OWNER = "bucket-owner-full-control"
 _STORING = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
@@ -49,7 +49,8 @@ def admit_source(here: Asking, bucket: BucketFacts) -> None:
     check = there.of_object(source.key, (actions.of_source(source.version_id),))
     checks: list[Check] = [check]
     if call.params.get("TaggingDirective") == "COPY":
-        checks.append(partial(_tags_are_copied, there, here, source.key))
+        action = actions.of_tags(source.version_id)
+        checks.append(partial(_tags_are_copied, there, here, source.key, action))
     call.source_checks = checks
 
 
@@ -176,10 +177,10 @@ def _to_deletions(asking: Asking) -> None:
     asking.call.permit = permit
 
 
-def _tags_are_copied(there: Asking, here: Asking, key: str, record: Any) -> None:
+def _tags_are_copied(there: Asking, here: Asking, key: str, action: str, record: Any) -> None:
     """A check of a copy's source: its tags come along, which takes a permission on either side."""
     if record is not None and record.tags:
-        there.demand(_GET_TAGS, key, facts.of_object(record.acl), there.tags_of(record))
+        there.demand(action, key, facts.of_object(record.acl), there.tags_of(record))
         _demand_of_new(here, _PUT_TAGS)
 
 

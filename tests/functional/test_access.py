@@ -318,6 +318,17 @@ def test_the_tags_of_a_copy_need_a_permission_on_either_side(people, box):
     assert people("maker", "PUT", "/mine/new", headers=source).status == 200
 
 
+def test_the_tags_of_a_version_that_is_copied_are_another_permission(people, box):
+    people("owner", "PUT", "/box/tagged", b"1", {"x-amz-tagging": "a=b"})
+    people("maker", "PUT", "/mine")
+    copy = {"x-amz-copy-source": "/box/tagged?versionId=null"}
+    maker = {"Principal": only("maker")}
+    for name, outcome in (("GetObjectTagging", DENIED), ("GetObjectVersionTagging", (200, ""))):
+        actions = ["s3:GetObject", "s3:GetObjectVersion", f"s3:{name}"]
+        configure(box, policy=policy({**maker, "Action": actions}))
+        assert told(people("maker", "PUT", "/mine/new", headers=copy)) == outcome
+
+
 # --- ACLs and ownership --------------------------------------------------------------------------
 
 

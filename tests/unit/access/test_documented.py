@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from s3filters.access import conditions, context, grants, ownership
+from s3filters.access import actions, conditions, context, grants, ownership
 
 TEXT = (Path(__file__).parents[3] / "docs" / "access.rst").read_text()
 WORDS = re.findall(r"``([^`]+)``", TEXT)
 KEYS = {word.lower() for word in WORDS if re.fullmatch(r"(?:aws|s3):[\w-]+", word)}
 FAMILIES = {word for word in WORDS if word.endswith("/NAME") and word.startswith("s3:")}
-ACTIONS = {"s3:listbucket", "s3:putobjecttagging", "s3:putobjectacl", "s3:getobjecttagging"}
+ACTIONS = {name.lower() for name in actions.KNOWN}
 
 
 def test_each_condition_key_is_told_and_no_other():
