@@ -156,6 +156,14 @@ def test_a_group_that_is_not_given_is_that_of_a_setgid_folder(given):
 
 
 @root_only
+def test_zero_is_root_and_not_nobody(box):
+    os.chown(box.path, -1, GID + 1)
+    os.chmod(box.path, 0o2775)
+    box.store.for_owner(0, 0).put_small(BUCKET, "key", b"x", attributes())
+    assert ids(box.path / "key") == (0, 0)
+
+
+@root_only
 def test_the_mode_of_files_is_as_ever(given):
     box, store = given
     box.put("mine")
