@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3filters import options
-from s3filters.access import actions, admission, facts, grants, ownership, principals
+from s3filters.access import actions, admission, block, facts, grants, ownership, principals
 from s3filters.access.admission import ONLY_ASKING
 from s3filters.access.asking import Asking, refusal
 from s3filters.access.block import Block
@@ -43,7 +43,7 @@ _MOST_KNOWN = 1000  # buckets, each of which may have a policy of 20 KB
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of acl: whether the public is let in, and the four switches for every bucket."""
+    """Options of acl: whether the public is let in, the switches of every and of new buckets."""
 
     anonymous: bool = options.option(
         True,
@@ -65,6 +65,12 @@ class Options:
         options.boolean,
         "Let nobody but owner and administrators into a bucket whose policy is public.",
     )
+    block_public_access: bool = options.option(
+        False,
+        options.boolean,
+        "Make new buckets with all four switches of public access on, as AWS does; their owners "
+        "may take them off.",
+    )
 
 
 class Acl(Filter):
@@ -79,6 +85,7 @@ class Acl(Filter):
             settings.block_public_policy,
             settings.restrict_public_buckets,
         )
+        self._new_blocks = settings.block_public_access
         self._known: dict[str, tuple[Any, BucketFacts]] = {}
         self._provider = provider_of(app)
         if self._provider is None:
@@ -158,17 +165,20 @@ class Acl(Filter):
             call.owners = requester.ids
 
     def _new_bucket(self, environ: Mapping[str, Any], owner: str) -> dict[str, bytes] | None:
-        """Return the settings that a new bucket is asked to have; None for those of any other."""
+        """Return the settings of a new bucket beside, or instead of, those of any other."""
+        usual = {"public-access-block": block.render(block.ON)} if self._new_blocks else {}
         acl = grants.of_headers(environ, owner)
         if acl is None and ownership.HEADER not in environ:
-            return None
+            return usual or None
         setting = ownership.of_header(environ)
         ownership.check_setting(setting, acl, owner)
         grants.check_grantees(acl, environ.get(KNOWS))
         if acl is None:
             acl = grants.private(owner)
         self._block.check_acl(acl)
-        return {"acl": grants.encode(acl), "ownership": setting.encode()}
+        if usual and acl.public:
+            raise S3Error("InvalidBucketAclWithBlockPublicAccessError")
+        return usual | {"acl": grants.encode(acl), "ownership": setting.encode()}
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Acl]:

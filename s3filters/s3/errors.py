@@ -132,6 +132,7 @@ CODES: dict[str, tuple[int, str]] = {
     "IncorrectNumberOfFilesInPostRequest": (400, "POST requires exactly one file upload per request."),
     "BadRequest": (400, "Bad Request"),
     "InvalidArgument": (400, "Invalid Argument"),
+    "InvalidBucketAclWithBlockPublicAccessError": (400, "Bucket cannot have public ACLs set with BlockPublicAccess enabled"),
     "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidEncryptionAlgorithmError": (400, "The encryption request that you specified is not valid."),

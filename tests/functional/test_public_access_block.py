@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from paste.deploy import loadapp
 
 from tests.functional.asking import fields, refusal, told
+from tests.functional.conftest import INI
 from tests.functional.people import (
     EVERYONE,
     WRITER,
@@ -99,6 +101,41 @@ def test_what_are_no_switches_is_refused_and_the_old_ones_stay(people, owned, bo
 def test_switches_that_cannot_be_read_are_all_on(people, owned):
     configure(owned, block="nonsense")
     assert people("owner", "GET", TARGET).body.count(b">true<") == 4
+
+
+@pytest.fixture
+def careful(people, settings, tmp_path):
+    """The same people before a pipeline whose new buckets have all switches on."""
+    path = tmp_path / "careful.ini"
+    line = "block_public_access = false"
+    path.write_text(INI.read_text().replace(f"#{line}", line.replace("false", "true")))
+    return people.of(loadapp(f"config:{path}", global_conf=settings))
+
+
+def test_a_new_bucket_has_all_switches_on_where_the_site_wants_that(careful, root):
+    assert careful("owner", "PUT", "/box").status == 200
+    assert os.getxattr(root / "box", ATTRIBUTE).count(b">true<") == 4
+    assert careful("owner", "GET", TARGET).body.count(b">true<") == 4
+    open_ = policy({"Action": "s3:GetObject"}).encode()
+    assert told(careful("owner", "PUT", "/box?policy", open_)) == (403, "AccessDenied")
+    assert careful("owner", "DELETE", TARGET).status == 204
+    assert careful("owner", "PUT", "/box?policy", open_).status == 204
+
+
+def test_a_new_bucket_that_has_them_cannot_be_asked_to_be_public(careful, root):
+    headers = {"x-amz-acl": "public-read", "x-amz-object-ownership": WRITER}
+    answer = careful("owner", "PUT", "/box", headers=headers)
+    assert told(answer) == (400, "InvalidBucketAclWithBlockPublicAccessError")
+    assert not (root / "box").exists()
+    headers["x-amz-acl"] = "private"
+    assert careful("owner", "PUT", "/box", headers=headers).status == 200
+    assert os.getxattr(root / "box", ATTRIBUTE).count(b">true<") == 4
+
+
+def test_a_bucket_that_is_there_gets_none_by_being_made_again(careful, people, root):
+    assert people("owner", "PUT", "/box").status == 200
+    assert careful("owner", "PUT", "/box").status == 200
+    assert ATTRIBUTE not in os.listxattr(root / "box")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

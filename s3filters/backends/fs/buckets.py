@@ -13,6 +13,7 @@ from s3filters.store import errors as store_errors
 from s3filters.store.buckets import BucketRecord
 
 XML = ("Content-Type", "application/xml")
+_ASKED = ("acl", "ownership")  # settings of a new bucket that a request can ask for
 
 
 class Buckets(Part):
@@ -83,7 +84,8 @@ class Buckets(Part):
             there = self._there(call.bucket)
             if there is None or there.owner not in _owners(call):
                 raise S3Error("BucketAlreadyExists", BucketName=call.bucket) from error
-            asked = call.settings or {}
+            given = call.settings or {}
+            asked = {name: given[name] for name in _ASKED if name in given}
             if self.region != "us-east-1" or not asked.items() <= there.settings.items():
                 raise S3Error("BucketAlreadyOwnedByYou", BucketName=call.bucket) from error
         return Reply(200, [("Location", f"/{call.bucket}")])

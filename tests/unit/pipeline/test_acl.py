@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from s3filters import options
+from s3filters.access import block
 from s3filters.pipeline import acl
 from s3filters.pipeline.base import Filter
 from s3filters.s3.call import KEY, Call, CopySource, Identity
@@ -191,6 +192,21 @@ def test_a_new_bucket_gets_the_settings_that_its_headers_ask_for():
     assert refused(made, environ=public, block_public_acls="true") == "AccessDenied"
     code = refused(made, environ={"HTTP_X_AMZ_ACL": "public-read"})
     assert code == "InvalidBucketAclWithObjectOwnership"
+
+
+def test_new_buckets_have_all_switches_on_where_the_site_wants_that():
+    made = call("CreateBucket", MAKER)
+    admit(made, block_public_access="yes")
+    assert block.load(made.settings["public-access-block"]) == block.ON
+    assert made.settings.keys() == {"public-access-block"}
+    writers = {"HTTP_X_AMZ_OBJECT_OWNERSHIP": "ObjectWriter"}
+    admit(made, environ=writers, block_public_access="yes")
+    assert made.settings.keys() == {"public-access-block", "acl", "ownership"}
+    for canned in ("public-read", "authenticated-read"):
+        code = refused(
+            made, environ={**writers, "HTTP_X_AMZ_ACL": canned}, block_public_access="on"
+        )
+        assert code == "InvalidBucketAclWithBlockPublicAccessError"
 
 
 # --- the bucket ----------------------------------------------------------------------------------
