@@ -1,5 +1,6 @@
 """Uploads that Versity's gateway began are finished by us, and what it finished is served."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import pytest
 
 from tests import versity, wire
 from tests.functional.asking import refusal
-from tests.functional.parts import LEAST, PLACEMENTS, placing_app
+from tests.functional.parts import LEAST, PLACEMENTS, Uploader, placing_app
 
 ANSWERS = json.loads((versity.DATA / "answers.json").read_text())
 OPEN = ANSWERS["open_upload"]
@@ -74,6 +75,24 @@ def test_the_unfinished_upload_takes_more_parts(s3, root):
     s3.complete_multipart_upload(**NAME, MultipartUpload=listed(s3))
     body = s3.get_object(Bucket="plain", Key="mp/unfinished")["Body"].read()
     assert body == first + b"y" * LEAST + b"z"
+
+
+def test_parts_and_what_becomes_of_them_have_the_etags_that_its_gateway_gives(s3, root):
+    upload = Uploader(s3, "a/b/c/myobject", "plain")
+    first = upload.put(1, b"A" * LEAST)
+    last = upload.put(2, b"B" * 10)
+    assert first["ETag"] == '"b8fc857a25e7958868c2f003d5e0952d"'
+    assert last["ETag"] == '"38b18761d3d0c217371967a98d545c2e"'
+    digest = "b87e99653e21d1d5f272e9d34cc7c86f132052e3e763b9ed79a41e1fc97c7597"
+    part = Path(root, "plain", ".sgwtmp", "multipart", digest, upload.id, "2")
+    # A part in the data file of its upload has a weak one: its gateway must not take it for bytes.
+    assert os.getxattr(part, "user.etag").decode().removeprefix("W/") == last["ETag"]
+    joined = '"c388257bed0997141334085ff26dc81e-2"'
+    assert upload.complete()["ETag"] == joined
+    path = Path(root, "plain", "a", "b", "c", "myobject")
+    assert os.getxattr(path, "user.etag").decode() == joined
+    written = json.loads(gzip.decompress(os.getxattr(path, "user.mp-metadata")))
+    assert written == {"uploadId": upload.id, "parts": [LEAST, LEAST + 10]}
 
 
 def test_the_unfinished_upload_is_aborted(s3, root):

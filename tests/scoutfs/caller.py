@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 
 from tests.scoutfs.device import libc
 from tests.scoutfs.protocol import error
 
-_SYS_ADMIN = 21  # linux/capability.h
+_DAC_OVERRIDE, _SYS_ADMIN = 1, 21  # linux/capability.h
 
 
 class _Range(ctypes.Structure):
@@ -50,9 +51,27 @@ def open_file(pid: int, fd: int) -> tuple[int, int]:
 
 def is_privileged(pid: int) -> bool:
     """Whether the caller has CAP_SYS_ADMIN."""
+    return _may(_status(pid), _SYS_ADMIN)
+
+
+def may_write(pid: int, found: os.stat_result) -> bool:
+    """Whether the caller has the permission to write to a file."""
+    status = _status(pid)
+    if _may(status, _DAC_OVERRIDE):
+        return True
+    if int(status["Uid"].split()[3]) == found.st_uid:  # the one for file systems, and so is Gid's
+        return bool(found.st_mode & 0o200)
+    groups = {status["Gid"].split()[3], *status["Groups"].split()}
+    return bool(found.st_mode & (0o020 if str(found.st_gid) in groups else 0o002))
+
+
+def _status(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8") as lines:
-        capabilities = next(line.split()[1] for line in lines if line.startswith("CapEff"))
-    return bool(int(capabilities, 16) >> _SYS_ADMIN & 1)
+        return dict(line.split(":", 1) for line in lines)
+
+
+def _may(status: dict[str, str], capability: int) -> bool:
+    return bool(int(status["CapEff"], 16) >> capability & 1)
 
 
 def _transfer(

@@ -303,15 +303,15 @@ class Ioctls:
             names.expect_changeable(target)
         try:
             with _both(source, target):
-                self._move_between(move, source, target)
+                self._move_between(move, source, target, asked.pid)
         finally:
             self._double.device.invalidate_data(asked.node, move.at, move.length)
             self._double.device.invalidate_data(node, move.offset, move.length)
         self._double.waiting.wake(target)
         return 0
 
-    def _move_between(self, move: _Move, source: Inode, target: Inode) -> None:
-        length = move.check(source, target)
+    def _move_between(self, move: _Move, source: Inode, target: Inode, pid: int) -> None:
+        length = move.check(source, target, pid)
         if not length:
             return
         try:
@@ -363,8 +363,8 @@ class _Move:
         """Whether the target's offline blocks are to become these."""
         return bool(self.flags & 1)
 
-    def check(self, source: Inode, target: Inode) -> int:
-        """Return how many bytes move. Raise EINVAL, ESTALE, EISDIR, ENODATA."""
+    def check(self, source: Inode, target: Inode, pid: int) -> int:
+        """Return how many bytes move. Raise EINVAL, ESTALE, EISDIR, EACCES, ENODATA."""
         size = source.size
         ends_with_source = self.offset + self.length == size
         if self.offset & MASK or self.at & MASK or (self.length & MASK and not ends_with_source):
@@ -375,6 +375,8 @@ class _Move:
             return 0
         if not (source.is_file and target.is_file):
             raise error(errno.EISDIR)
+        if not all(caller.may_write(pid, os.stat(each.path)) for each in (source, target)):
+            raise error(errno.EACCES)
         if source.offline or (target.offline and not self.stages):
             raise error(errno.ENODATA)
         return min(self.length, size - self.offset)

@@ -630,6 +630,36 @@ def test_nothing_is_moved_from_beyond_the_end(source, target):
     assert os.fstat(target).st_size == 0
 
 
+def test_blocks_of_a_directory_are_not_moved(folder, opened, source, target, at):
+    (folder / "below").mkdir()  # or it would have no size, and what lies behind the end is nothing
+    assert number_of(calls.move, target, at, 0, BLOCK, 0) == errno.EISDIR
+    assert number_of(calls.move, at, source, 0, BLOCK, 0) == errno.EISDIR
+
+
+@pytest.mark.parametrize(("offset", "at"), [(2**64 - BLOCK, 0), (0, 2**64 - BLOCK)])
+def test_a_range_that_ends_behind_all_numbers_is_refused(source, target, offset, at):
+    assert number_of(calls.move, target, source, offset, 2 * BLOCK, at) == errno.EOVERFLOW
+
+
+@pytest.mark.parametrize("protected", ["source", "target"])
+def test_who_may_not_write_to_both_files_moves_nothing(folder, source, target, protected):
+    for name in ("source", "target"):
+        os.chmod(folder / name, 0o644 if name == protected else 0o666)
+
+    def refused():
+        return int(number_of(scoutfs.move_blocks, source, 0, BLOCK, target, 0) != errno.EACCES)
+
+    def allowed():
+        scoutfs.move_blocks(source, 0, BLOCK, target, 0)
+        return 0
+
+    assert as_nobody(refused) == 0
+    assert stat_more(source)[0] == len(PART) // BLOCK
+    os.chmod(folder / protected, 0o666)
+    assert as_nobody(allowed) == 0
+    assert os.pread(target, BLOCK, 0) == PART[:BLOCK]
+
+
 def test_blocks_are_not_moved_into_a_file_that_is_offline(source, target):
     os.write(target, DATA)
     calls.release(target, 0, BLOCKS * BLOCK, stat_more(target)[2])

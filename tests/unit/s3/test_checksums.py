@@ -33,6 +33,12 @@ def test_known_values(name):
     assert len(hasher.digest()) == checksums.ALGORITHMS[name].size
 
 
+def test_the_sum_of_a_crc_is_written_with_its_highest_byte_first():
+    hasher = checksums.hasher("CRC64NVME")
+    hasher.update(b"123456789")
+    assert checksums.b64(hasher.digest()) == "rosUhgp5mIg="
+
+
 def test_the_default_is_one_that_objects_store():
     assert checksums.DEFAULT in checksums.OBJECT_ALGORITHMS
     assert set(checksums.OBJECT_ALGORITHMS) == set(checksums.ALGORITHMS) - {"MD5"}
