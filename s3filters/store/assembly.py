@@ -100,9 +100,12 @@ def move_parts(
     :param open_part: opens a part for reading, by name; it is closed here
     :param upload: the upload's directory, open (not with O_PATH)
 
-    Raise OSError, and InternalError when a part is offline or not what was acknowledged.
+    Raise OSError, InvalidObjectState when a part or the target is offline, and InternalError when a
+    part is not what was acknowledged.
     """
     old = _read_plan(upload)
+    if scoutfs.state(target, format_version=1).offline_blocks:
+        raise errors.InvalidObjectState("What was joined of the upload so far is on tape.")
     looked = [_look(name, size, open_part) for name, size in parts]
     plan = Plan(os.fstat(target).st_ino, tuple(part for part, _ in looked))
     moved = {part.name for part, blocks in looked if not blocks}
@@ -121,14 +124,19 @@ def move_parts(
 
 
 def _look(name: bytes, size: int, open_part: OpenPart) -> tuple[Part, int]:
-    """Return a part, and how many blocks it holds. Raise InternalError when it cannot be used."""
+    """Return a part, and how many blocks it holds.
+
+    Raise InternalError when it is another one, InvalidObjectState when it is offline.
+    """
     with _opened(name, open_part) as fd:
         found = os.fstat(fd)
         state = scoutfs.state(fd, format_version=1)
     if found.st_size != size:
         raise errors.InternalError(f"Part {name.decode()} is not of the size that it had.")
     if state.offline_blocks:
-        raise errors.InternalError(f"Part {name.decode()} is offline; it has to be staged first.")
+        raise errors.InvalidObjectState(
+            f"Part {name.decode()} is on tape: the upload can be completed when it has been staged."
+        )
     return Part(name, size, found.st_ino), state.online_blocks
 
 

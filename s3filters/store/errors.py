@@ -91,6 +91,10 @@ class MethodNotAllowed(StoreError):
     """EROFS, or a name that is taken by something that is neither file nor directory."""
 
 
+class InvalidObjectState(StoreError):
+    """The data that are needed are on tape."""
+
+
 class AccessDenied(StoreError):
     """The file system says no, a symbolic link leads out of the root, or the object is locked."""
 

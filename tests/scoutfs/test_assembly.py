@@ -190,7 +190,7 @@ def test_a_full_disk_or_quota_is_told_as_such(upload, faults):
 
 def test_an_offline_part_is_refused_before_anything_moves(upload):
     data = calls.make_offline(upload.path / "3")
-    with pytest.raises(errors.InternalError, match="Part 3 is offline"):
+    with pytest.raises(errors.InvalidObjectState, match="Part 3 is on tape"):
         upload.join(ALL)
     assert [upload.online(number) for number in (1, 2)] == [3 * 256, 2 * 256]
     calls.bring_back(upload.path / "3", data)
@@ -203,9 +203,8 @@ def test_a_target_that_went_offline_meanwhile_is_not_waited_for(upload, faults):
     with pytest.raises(OSError):
         upload.join(ALL)
     data = calls.make_offline(upload.path / "joined")
-    with pytest.raises(OSError) as failed:
+    with pytest.raises(errors.InvalidObjectState):
         upload.join(ALL)
-    assert failed.value.errno == errno.ENODATA
     calls.bring_back(upload.path / "joined", data)
     upload.join(ALL)
     assert upload.joined == upload.wanted(ALL)
