@@ -172,11 +172,10 @@ def create(tree: Tree, name: str, owner: str, given: Mapping[str, bytes] | None 
             _appear(root, hidden, name)
         except BaseException:
             with contextlib.suppress(OSError):
-                settings.discard(root, hidden)
+                settings.discard(tree, root, hidden)
             raise
         finally:
-            if tree.durability == "full":
-                os.fsync(root)
+            tree.sync(root)
     except FileExistsError as error:
         raise errors.BucketAlreadyExists(BucketName=name) from error
     except OSError as error:
@@ -191,7 +190,7 @@ def _describe(tree: Tree, hidden: str, owner: str, given: Mapping[str, bytes]) -
     try:
         tree.mark_maker(fd)
         xattrs.write(fd, [(CREATED, b"%d" % time.time_ns())])
-        settings.change(fd, values, durable=tree.durability == "full")
+        settings.change(tree, fd, values)
     finally:
         os.close(fd)
 
@@ -221,8 +220,7 @@ def configure(tree: Tree, name: str, change: Change) -> None:
     fd = tree.open_bucket(name)
     try:
         with locks.hold(tree.root, b"%b/" % name.encode()):
-            changes = change(_record(fd, name))
-            settings.change(fd, changes, durable=tree.durability == "full")
+            settings.change(tree, fd, change(_record(fd, name)))
     except FileNotFoundError as error:  # deleted
         raise errors.NoSuchBucket(BucketName=name) from error
     except OSError as error:
@@ -252,7 +250,7 @@ def delete(tree: Tree, name: str, check: Callable[[BucketRecord], None] | None =
                 taken = _clear(tree, fd, name, lock)
                 if _remove(tree, name):
                     return
-                settings.give_back(fd, taken, durable=tree.durability == "full")
+                settings.give_back(tree, fd, taken)
         raise errors.BucketNotEmpty(BucketName=name)
     except FileNotFoundError as error:
         raise errors.NoSuchBucket(BucketName=name) from error
@@ -285,8 +283,7 @@ def _remove(tree: Tree, name: str) -> bool:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False
         raise
-    if tree.durability == "full":
-        os.fsync(tree.root.fd)
+    tree.sync(tree.root.fd)
     return True
 
 
@@ -348,12 +345,11 @@ def _clear(tree: Tree, fd: int, bucket: str, lock: locks.hold | None) -> dict[st
         asked.remove(hidden)
     finally:
         os.close(hidden)
-    durable = tree.durability == "full"
-    taken = settings.take_away(fd, durable=durable)
+    taken = settings.take_away(tree, fd)
     try:
         os.rmdir(paths.HIDDEN, dir_fd=fd)
     except OSError as error:
-        settings.give_back(fd, taken, durable=durable)
+        settings.give_back(tree, fd, taken)
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         raise errors.BucketNotEmpty(

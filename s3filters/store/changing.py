@@ -5,6 +5,9 @@ inode's ctime moves, by which every process knows that the record it remembers i
 changes at one step (setxattr(2)): a reader sees the old value or the new one. It is not a new
 version of the object, so what is promised of versions and locks does not stand against it.
 
+With durability ``full`` the inode is synced before the verb returns; on ScoutFS that sync is shared
+with all that is put or changed at the same time (``commits``).
+
 The key's lock is held, so the object that was looked at is the one that is changed. Nothing is
 changed through a symbolic link: what it leads to is another key's, or nobody's.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TypeVar
 
 from s3filters.store import errors, locks, paths, xattrs
@@ -45,11 +49,15 @@ def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
             raise errors.NoSuchKey(Key=key)
         return changed
 
-    return while_open(tree, bucket, key, work)
+    return while_open(tree, bucket, key, work, brief=True)
 
 
-def while_open(tree: Tree, bucket: str, key: str, work: Callable[[int, Record], T]) -> T:
+def while_open(
+    tree: Tree, bucket: str, key: str, work: Callable[[int, Record], T], *, brief: bool = False
+) -> T:
     """Call ``work`` with an open descriptor of an object and its record, under the key's lock.
+
+    :param brief: it waits for nobody, so others may wait for it to share their sync
 
     With durability ``full`` what it changes of the attributes stays when the power goes. Raise what
     it raises, NoSuchKey, NoSuchBucket, StoreError.
@@ -60,9 +68,9 @@ def while_open(tree: Tree, bucket: str, key: str, work: Callable[[int, Record], 
         with locks.hold(tree.root, path):
             fd, record = tree.find(bucket, key, READ)
             try:
-                done = work(fd, record)
-                if tree.durability == "full":
-                    os.fsync(fd)
+                with tree.announced(fd) if brief else nullcontext(tree) as change:
+                    done = work(fd, record)
+                    change.sync(fd)
                 return done
             finally:
                 os.close(fd)

@@ -1,10 +1,13 @@
 """Syncs that are shared: on ScoutFS one fsync commits the whole mount, so one serves many objects.
 
-A *visit* is one object, or part, on its way to being durable. Its file has its bytes, attributes
-and name when it asks for a sync. All that ask before a sync begins share it: the first of them, the
-leader, calls fsync on its own file, the others wait for what that returns. Whoever comes after it
-has begun is of the next one, for it may have changed something since. So each visitor's changes
-are made before the sync begins that it returns with: that is all the argument there is.
+A *visit* is one change on its way to being durable: an object or a part, whose file has its bytes,
+attributes and name when it asks for a sync, or what else is done to names and attributes (tags,
+grants, requests of restores, settings of buckets, deletions, beginning and end of uploads). All
+that ask before a sync begins share it: the first of them, the leader, calls fsync on its own file,
+the others wait for what that returns. Whoever comes after it has begun is of the next one, for it
+may have changed something since. So each visitor's changes are made before the sync begins that it
+returns with: that is all the argument there is. Where one change has several steps (a large setting
+is a file, then a word in a list) commits keep their order, and the sync of the last one is enough.
 
 A leader waits for those of this process that were announced and have not come yet, ``GATHER_S`` at
 most, because a commit takes longer than that on any disk and keeps everybody from changing anything

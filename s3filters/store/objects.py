@@ -109,11 +109,12 @@ def delete(tree: Tree, bucket: str, key: str, check: Check | None) -> bool:
     try:
         if _stat(directory, last) is None:
             return _was_absent(tree, bucket, key, check, None)
-        with locks.hold(tree.root, path):
-            done = _delete_in(tree, directory, last, (bucket, key), check)
-        if done and tree.durability == "full":
-            tree.sync(directory)
-            _step(tree, "synced")
+        with tree.announced(directory) as change:
+            with locks.hold(tree.root, path):
+                done = _delete_in(tree, directory, last, (bucket, key), check)
+            if done and tree.durability == "full":
+                change.sync(directory)
+                _step(tree, "synced")
         may_prune = done and parents.MADE in os.listxattr(directory)
     except FileNotFoundError as error:  # another program, or the whole bucket went
         return _was_absent(tree, bucket, key, check, error)
@@ -247,8 +248,7 @@ def _remove_directory(tree: Tree, directory: int, last: bytes) -> None:
         for name in ("user.etag", *metadata.NAMES, FOUND):
             if name in present:
                 os.removexattr(fd, name)
-        if tree.durability == "full":
-            os.fsync(fd)
+        tree.sync_earlier(fd)
     finally:
         os.close(fd)
 

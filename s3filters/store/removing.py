@@ -70,18 +70,6 @@ def tree(directory: int, name: bytes | str, depth: int = _DEPTH) -> None:
         os.rmdir(name, dir_fd=directory)
 
 
-def sync(root: Root, path: bytes) -> None:
-    """Make durable what was taken away from a directory, unless that is gone too. Raise OSError."""
-    try:
-        fd = root.open(path, DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def settle() -> None:
     """Wait until all that was ended so far is removed."""
     _thread.submit(int).result()

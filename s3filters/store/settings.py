@@ -10,7 +10,8 @@ reading as before has read no half of a change.
 A setting changes at one step, whichever way it is stored and was stored before: an attribute
 counts, and the list only where there is none. So a file is complete, and on the disk, before it is
 listed; it is listed before the attribute that it replaces goes; and no file goes before the change
-is on the disk. Room for the list is taken before anything large is stored beside it.
+is on the disk. Room for the list is taken before anything large is stored beside it. On ScoutFS
+commits keep the order of all this, so there is one sync, of the whole change (``commits``).
 
 A listed file that is not there (a crash within the deletion of a bucket; or something else was put
 in its place) is an empty value, which nothing can be read from: whoever reads a policy or an ACL
@@ -29,6 +30,7 @@ from s3filters.store import hidden, xattrs
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import MetadataTooLarge, MethodNotAllowed, SlowDown
 from s3filters.store.paths import HIDDEN
+from s3filters.store.tree import Tree
 
 # name -> attribute of the bucket's directory
 ATTRIBUTES = {
@@ -70,25 +72,25 @@ def read(fd: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
     raise SlowDown
 
 
-def change(fd: int, changes: Changes, *, durable: bool) -> None:
+def change(tree: Tree, fd: int, changes: Changes) -> None:
     """Change settings of an open bucket, one after the other; under its lock.
 
-    :param durable: they stay when the power goes
+    With durability ``full`` they stay when the power goes.
 
     Raise MetadataTooLarge where not even the list fits, InsufficientStorage, MethodNotAllowed when
     something else is where a file or folder of theirs belongs, OSError.
     """
-    for name, value in changes.items():
-        if value is None:
-            _remove(fd, name)
-        else:
-            _put(fd, name, value, durable=durable)
-    if durable:
-        os.fsync(fd)
+    with tree.announced(fd) as announced:
+        for name, value in changes.items():
+            if value is None:
+                _remove(fd, name)
+            else:
+                _put(tree, fd, name, value)
+        announced.sync(fd)
     _tidy(fd)
 
 
-def _put(fd: int, name: str, value: bytes, *, durable: bool) -> None:
+def _put(tree: Tree, fd: int, name: str, value: bytes) -> None:
     listed = _list_of(fd)
     if len(value) > _SMALL and not listed:
         with contextlib.suppress(MetadataTooLarge):
@@ -99,7 +101,7 @@ def _put(fd: int, name: str, value: bytes, *, durable: bool) -> None:
         xattrs.write(fd, [(ATTRIBUTES[name], value)])
     except MetadataTooLarge:
         number = _last_in(listed) + 1
-        _write_file(fd, f"{name}.{number}", value, durable=durable)
+        _write_file(tree, fd, f"{name}.{number}", value)
         _write_list(fd, number, {**_files_in(listed), name: number})
         _remove_attribute(fd, ATTRIBUTES[name])
     else:
@@ -166,22 +168,21 @@ def _open_folder(fd: int) -> int:
         os.close(above)
 
 
-def _make_folder(fd: int, *, durable: bool) -> int:
+def _make_folder(tree: Tree, fd: int) -> int:
     try:
-        return _make_folders(fd, durable=durable)
+        return _make_folders(tree, fd)
     except NotADirectoryError as error:
         raise hidden.taken(DIRECTORY_NAME) from error
 
 
-def _make_folders(fd: int, *, durable: bool) -> int:
+def _make_folders(tree: Tree, fd: int) -> int:
     with contextlib.suppress(FileExistsError):
         os.mkdir(HIDDEN, hidden.MODE, dir_fd=fd)
     above = os.open(HIDDEN, _FOLDER, dir_fd=fd)
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(DIRECTORY_NAME, hidden.MODE, dir_fd=above)
-        if durable:
-            os.fsync(above)
+        tree.sync_earlier(above)
         return os.open(DIRECTORY_NAME, _FOLDER, dir_fd=above)
     finally:
         os.close(above)
@@ -203,18 +204,16 @@ def _read_file(fd: int, name: str) -> bytes:
         return opened.read(LARGEST)
 
 
-def _write_file(fd: int, name: str, value: bytes, *, durable: bool) -> None:
+def _write_file(tree: Tree, fd: int, name: str, value: bytes) -> None:
     """Write a file that is not listed, so nobody reads it yet."""
-    folder = _make_folder(fd, durable=durable)
+    folder = _make_folder(tree, fd)
     try:
         with open(hidden.open_file(folder, name, _NEW), "wb") as file:
             file.truncate(0)
             file.write(value)
             file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        if durable:
-            os.fsync(folder)
+            tree.sync_earlier(file.fileno())
+        tree.sync_earlier(folder)
     finally:
         os.close(folder)
 
@@ -244,7 +243,7 @@ def _files_of(folder: int) -> list[str]:
 # Deleting a bucket -------------------------------------------------------------------------------
 
 
-def take_away(fd: int, *, durable: bool) -> dict[str, bytes]:
+def take_away(tree: Tree, fd: int) -> dict[str, bytes]:
     """Remove the files of an open bucket that is to be deleted; return name and bytes of each.
 
     Raise OSError; they are all there then.
@@ -259,7 +258,7 @@ def take_away(fd: int, *, durable: bool) -> dict[str, bytes]:
             taken[name] = _read_file(fd, name)
             os.unlink(name, dir_fd=folder)
     except OSError:
-        give_back(fd, taken, durable=durable)
+        give_back(tree, fd, taken)
         raise
     finally:
         os.close(folder)
@@ -268,20 +267,22 @@ def take_away(fd: int, *, durable: bool) -> dict[str, bytes]:
     return taken
 
 
-def give_back(fd: int, taken: Mapping[str, bytes], *, durable: bool) -> None:
+def give_back(tree: Tree, fd: int, taken: Mapping[str, bytes]) -> None:
     """Put the files back, because the bucket stays. Raise OSError."""
     for name, value in taken.items():
-        _write_file(fd, name, value, durable=durable)
+        _write_file(tree, fd, name, value)
+    if taken:
+        tree.sync(fd)
 
 
-def discard(directory: int, name: str) -> None:
+def discard(tree: Tree, directory: int, name: str) -> None:
     """Remove a bucket that got no name from an open root, with what it was to be configured with.
 
     Raise OSError, also when something else is in it.
     """
     fd = os.open(name, _FOLDER, dir_fd=directory)
     try:
-        take_away(fd, durable=False)
+        take_away(tree, fd)
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(HIDDEN, dir_fd=fd)
     finally:

@@ -34,7 +34,7 @@ def sweep(tree: Tree, age_s: float) -> int:
     try:
         if not _is_ours_alone(root):
             return 0
-        count = _sweep_new_buckets(root, age_s)
+        count = _sweep_new_buckets(tree, root, age_s)
         with os.scandir(root) as entries:
             buckets = [e.name for e in entries if paths.is_bucket(e.name)]
         for bucket in buckets:
@@ -61,13 +61,13 @@ def _is_ours_alone(root: int) -> bool:
     return True
 
 
-def _sweep_new_buckets(root: int, age_s: float) -> int:
+def _sweep_new_buckets(tree: Tree, root: int, age_s: float) -> int:
     """Remove buckets that got no name: there is nothing in them but settings."""
     count = 0
     for name in _old_names(root, age_s):
         if paths.is_reserved(name):
             with contextlib.suppress(OSError):
-                settings.discard(root, name)
+                settings.discard(tree, root, name)
                 count += 1
     return count
 

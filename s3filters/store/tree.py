@@ -144,6 +144,19 @@ class Tree:
             return self._commits.visit()
         return None
 
+    @contextlib.contextmanager
+    def announced(self, fd: int) -> Iterator[Visit | Tree]:
+        """Announce a short change of an open file or directory; yield what has its ``sync``.
+
+        Where syncs are shared, others wait for it a moment: see ``commits``.
+        """
+        visit = self.visit(fd)
+        try:
+            yield visit or self
+        finally:
+            if visit is not None:
+                visit.close()
+
     def sync(self, fd: int) -> None:
         """Make durable what was done to an open file or directory, as ``durability`` has it."""
         visit = self.visit(fd)

@@ -443,13 +443,19 @@ def abort(tree: Tree, bucket: str, key: str, upload_id: str) -> None:
     """
     path = path_of(bucket, key, upload_id)
     fd = open_directory(tree, bucket, key, upload_id)
+    folder = -1
     try:
-        with locks.hold_upload(tree.root, path):
-            expect_in_progress(tree, fd, path)
-            end(tree, path)
-        if tree.durability == "full":
-            removing.sync(tree.root, path.rpartition(b"/")[0])
+        folder = tree.root.open(path.rpartition(b"/")[0], DIRECTORY)  # soon it may be gone too
+        with tree.announced(folder) as change:
+            with locks.hold_upload(tree.root, path):
+                expect_in_progress(tree, fd, path)
+                end(tree, path)
+            change.sync(folder)
+    except FileNotFoundError as error:
+        raise errors.NoSuchUpload(UploadId=upload_id) from error
     except OSError as error:
         raise errors.from_os(error, f"{bucket}/{key}") from error
     finally:
-        os.close(fd)
+        for each in (fd, folder):
+            if each >= 0:
+                os.close(each)

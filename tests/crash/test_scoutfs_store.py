@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from s3filters.store import Store, place, removing
-from s3filters.store.metadata import Attributes
+from s3filters.store import Store, place, removing, settings
+from s3filters.store.commits import Visit
+from s3filters.store.metadata import TAGGING, Attributes
 from tests.crash.parted import BUCKET, body_of, left, read_object
 from tests.crash.scoutlab import ScoutLab, scoutlab
 from tests.crash.test_multipart_power_cuts import OLD, Power, Promise, lay, md5, put_old, sync
@@ -204,6 +205,99 @@ def test_a_cut_at_any_step_of_a_put_leaves_the_old_object_or_the_new_one(
         allowed = {new}
         power.cut(store, look, "acknowledged")
     assert power.faults == []
+
+
+def changing(changes: dict[str, bytes | None]) -> Any:
+    """What a verb that changes attributes asks for the changes."""
+    return lambda record: changes
+
+
+LARGE = 60_000  # bytes of a setting that is a file
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["lost", "committed"])
+def test_a_cut_at_any_step_of_a_change_of_settings_leaves_the_old_ones_or_the_new(
+    power: Power, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    allowed: set[bytes | None] = {None}
+
+    def look(found: Store) -> Iterator[str]:
+        seen = found.bucket(BUCKET).settings.get("policy")
+        if seen not in allowed:
+            yield f"neither old nor new: {seen!r:.60}"
+
+    def cut(when: str) -> None:
+        if committed:
+            sync(Path(store.root.path))
+        power.cut(store, look, when)
+
+    def stepwise(name: str) -> None:
+        real = getattr(settings, name)
+
+        def act(*given: Any, **more: Any) -> Any:
+            done = real(*given, **more)
+            cut(f"after {name}")
+            return done
+
+        monkeypatch.setattr(settings, name, act)
+
+    with power.store() as store:
+        for name in ("_make_folders", "_write_file", "_write_list", "_remove_attribute", "_tidy"):
+            stepwise(name)
+        old: bytes | None = None
+        for new in (b"a", b"b" * LARGE, b"c" * LARGE, b"d", None, b"e" * LARGE, None):
+            allowed = {old, new}
+            store.configure_bucket(BUCKET, changing({"policy": new}))
+            allowed = {new}
+            power.cut(store, look, "acknowledged")
+            old = new
+    assert power.faults == []
+    assert power.cuts > 20
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["lost", "committed"])
+def test_a_cut_at_any_step_of_a_change_of_tags_leaves_the_old_ones_or_the_new(
+    power: Power, committed: bool
+) -> None:
+    allowed = {b""}
+
+    def look(found: Store) -> Iterator[str]:
+        seen = found.head(BUCKET, "key").tagging
+        if seen not in allowed:
+            yield f"neither old nor new: {seen!r}"
+        if content(found, "key") != OLD:
+            yield "torn object"
+
+    def step(word: str) -> None:
+        if committed:
+            sync(Path(store.root.path))
+        power.cut(store, look, f"after {word!r}")
+
+    with power.store() as store:
+        put_old(store, "key")
+        store.trace = step
+        for new in (b'{"a":"1"}', b'{"a":"2"}', b""):
+            allowed.add(new)
+            store.change_attributes(BUCKET, "key", changing({TAGGING: new or None}))
+            allowed = {new}
+            step("acknowledged")
+    assert power.faults == []
+    assert power.cuts == 6
+
+
+def test_the_harness_catches_a_change_that_is_not_synced(
+    power: Power, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(found: Store) -> Iterator[str]:
+        if not found.head(BUCKET, "key").tagging:
+            yield "lost"
+
+    with power.store() as store:
+        put_old(store, "key")
+        monkeypatch.setattr(Visit, "sync", lambda *_: None)
+        store.change_attributes(BUCKET, "key", changing({TAGGING: b'{"a":"1"}'}))
+        power.cut(store, look, "acknowledged")
+    assert power.faults == ["acknowledged: lost"]
 
 
 def content(store: Store, key: str) -> bytes | None:

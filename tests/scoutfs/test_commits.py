@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from s3filters.store import errors
+from s3filters.store.metadata import TAGGING
 from tests.scoutfs import calls
-from tests.unit.store.conftest import Box
+from tests.unit.store.conftest import BUCKET, Box
 from tests.unit.store.multipart import begin, complete, draft, md5, numbers, put
 
 AT_ONCE = 32
@@ -35,6 +37,18 @@ def syncs(double: Path) -> int:
     return told.get("fsync", 0) + told.get("fsyncdir", 0)
 
 
+def at_once(act: Callable[[int], object]) -> None:
+    """Do something ``AT_ONCE`` times, at the same time."""
+    ready = threading.Barrier(AT_ONCE)
+
+    def one(number: int) -> None:
+        ready.wait()
+        act(number)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, range(AT_ONCE)))
+
+
 @pytest.mark.parametrize("where", ["key-{}", "{}/key"], ids=["one folder", "a folder each"])
 def test_many_puts_at_once_share_their_syncs(box: Box, double: Path, where: str) -> None:
     box.put("first")
@@ -48,9 +62,69 @@ def test_many_deletions_at_once_share_their_syncs(box: Box, double: Path) -> Non
     for number in range(AT_ONCE):
         box.put(f"key-{number}")
     calls.reset_counts(double)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda number: box.delete(f"key-{number}"), range(AT_ONCE)))
-    assert syncs(double) < AT_ONCE
+    at_once(lambda number: box.delete(f"key-{number}"))
+    assert syncs(double) <= AT_ONCE // 2
+
+
+def test_changes_of_many_objects_at_once_share_their_syncs(box: Box, double: Path) -> None:
+    for number in range(AT_ONCE):
+        box.put(f"key-{number}")
+    calls.reset_counts(double)
+    at_once(
+        lambda number: box.store.change_attributes(
+            BUCKET, f"key-{number}", lambda record: {TAGGING: b'{"number":"%d"}' % number}
+        )
+    )
+    assert syncs(double) <= AT_ONCE // 2
+    assert {box.head(f"key-{number}").tags for number in range(AT_ONCE)} == {1}
+
+
+@pytest.mark.parametrize("size", [10, 100_000], ids=["attribute", "file"])
+def test_changes_of_settings_at_once_share_their_syncs(box: Box, double: Path, size: int) -> None:
+    for number in range(AT_ONCE):
+        box.store.create_bucket(f"bucket-{number}", "me")
+    calls.reset_counts(double)
+    at_once(
+        lambda number: box.store.configure_bucket(
+            f"bucket-{number}", lambda record: {"policy": b"x" * size}
+        )
+    )
+    assert syncs(double) <= AT_ONCE // 2
+    assert box.store.bucket("bucket-7").settings["policy"] == b"x" * size
+
+
+def test_uploads_that_are_given_up_at_once_share_their_syncs(box: Box, double: Path) -> None:
+    uploads = [begin(box, f"key-{number}") for number in range(AT_ONCE)]
+    calls.reset_counts(double)
+    at_once(lambda number: box.store.end_upload(BUCKET, f"key-{number}", uploads[number].id))
+    assert syncs(double) <= AT_ONCE // 2
+
+
+def test_a_change_is_synced_once_however_many_steps_it_has(box: Box, double: Path) -> None:
+    box.put("key")
+    told = []
+    for act in (
+        lambda: box.store.change_attributes(BUCKET, "key", lambda record: {TAGGING: b"{}"}),
+        lambda: box.store.configure_bucket(BUCKET, lambda record: {"cors": b"x" * 100_000}),
+        lambda: box.store.configure_bucket(BUCKET, lambda record: {"cors": b"x" * 100_001}),
+        lambda: box.store.configure_bucket(BUCKET, lambda record: {"cors": None, "policy": b"x"}),
+        lambda: box.store.create_bucket("other", "me", {"cors": b"x" * 100_000}),
+    ):
+        calls.reset_counts(double)
+        act()
+        told.append(syncs(double))
+    assert told == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("what", ["tags", "settings"])
+def test_a_change_that_cannot_be_committed_is_an_error(box: Box, faults: Path, what: str) -> None:
+    box.put("key")
+    calls.order_fault(faults, "fsync EIO 0 1" if what == "tags" else "fsyncdir EIO 0 1")
+    with pytest.raises(errors.InternalError):
+        if what == "tags":
+            box.store.change_attributes(BUCKET, "key", lambda record: {TAGGING: b"{}"})
+        else:
+            box.store.configure_bucket(BUCKET, lambda record: {"policy": b"x"})
 
 
 def test_a_new_object_is_synced_once_and_one_that_is_replaced_twice(box: Box, double: Path) -> None:
