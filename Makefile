@@ -13,6 +13,8 @@ VENV ?= .venv
 LISTEN ?= 127.0.0.1:9900
 LOCAL ?= local
 PYTEST_ARGS ?=
+# Tests run in as many processes as there are cores; JOBS=0 runs them in one.
+JOBS ?= auto
 BENCH_ARGS ?=
 
 BIN = $(VENV)/bin
@@ -26,7 +28,7 @@ serve: $(VENV)/.installed
 	@exec $(BIN)/s3filters serve --listen $(LISTEN) --root $(LOCAL)/root --credentials $(LOCAL)/credentials.jsonl
 
 test: $(VENV)/.test
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(JOBS) --maxprocesses 4 $(PYTEST_ARGS)
 
 coverage: $(VENV)/.test
 	$(BIN)/coverage erase
