@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from s3filters import offload, options
 from s3filters.backends.fs import FsBackend, recall
@@ -43,7 +43,7 @@ class Object(NamedTuple):
     state: str
     storage_class: str = "STANDARD"
     end_s: int = 0
-    hint: int = 0
+    hint: Any = 0
 
 
 class Refused(Exception):
@@ -171,8 +171,7 @@ class Folder:
         """Yield the objects whose key begins so, by key. Raise CommandError."""
         try:
             for one in recall.seen(self._backend, self._tiering, self.bucket, prefix):
-                hint = one.ino
-                yield Object(one.key, one.size, one.state, one.storage_class, one.end_s, hint)
+                yield Object(one.key, one.size, one.state, one.storage_class, one.end_s, one.hint)
         except S3Error as error:
             raise CommandError(error.message) from error
 
@@ -201,11 +200,9 @@ def _tiering(configuration: Configuration, backend: FsBackend) -> Tiering:
         raise UsageError(f"{configuration.path} has no filter egg:s3filters#glacier")
     try:
         settings = options.read(glacier.Options, "filter:glacier", {}, section)
-        driver = glacier.driver_of(settings)
+        driver = glacier.driver_of(settings, glacier.settings_of(settings, backend))
     except options.OptionError as error:
         raise UsageError(f"{configuration.path}: {error}") from error
-    if settings.driver == "command" and not settings.stage_command:
-        driver = None
     return Tiering(
         driver,
         as_aws=settings.restore_header == "aws",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ log = logging.getLogger("s3filters.pipeline")
 
 DAY_S = 86400
 FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
+LEAST_PAUSE_S = 1.0  # between two looks at what was asked of the archiver
+MOST_WORK = 20  # times as long as a look takes is the pause behind it at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,13 @@ class FsApp:
         self.backend = backend
         self._sweep_age = sweep_age
         self._upload_age = upload_age
-        self._start_sweeping: Callable[[], None] | None = self._start
-        self._watched: tuple[Any, float, Any] | None = None
+        self._begun = self._ended = False
+        self._watched: tuple[Any, Any, float, Any] | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer the Call that ``s3api`` made; without one there is nothing here."""
-        if self._start_sweeping is not None:
-            self._start_sweeping()
+        if not self._begun:
+            self.begin()
         call: Call | None = environ.get(KEY)
         try:
             if call is None:
@@ -130,13 +133,19 @@ class FsApp:
         """Whether objects may be on tape, for ``glacier``: on ScoutFS."""
         return self.backend.store.capabilities.scoutfs
 
-    def watch_restores(self, driver: Any, interval_s: float, events: Any = None) -> None:
-        """Look after what is asked back from tape, for ``glacier``, from the first request on."""
-        self._watched = driver, interval_s, events
+    def can_flag(self) -> bool:
+        """Whether the archiver's flags can be set, for ``glacier``."""
+        return self.backend.can_flag()
 
-    def stage_failed(self, path: str) -> None:
-        """Note that a file could not be brought back from tape, for ``glacier``."""
-        self.backend.stage_failed(path)
+    def opened(self, file: Any) -> AbstractContextManager[int]:
+        """Open a file for a driver, for ``glacier``. Raise OSError."""
+        return self.backend.opened(file)
+
+    def watch_restores(
+        self, driver: Any, settings: Any, interval_s: float, events: Any = None
+    ) -> None:
+        """Look after what is asked of the archiver, for ``glacier``, from ``begin`` on."""
+        self._watched = driver, settings, interval_s, events
 
     def bucket_facts(self, bucket: str) -> Any:
         """Return the record of a bucket, for ``acl``. Raise NoSuchBucket."""
@@ -146,28 +155,46 @@ class FsApp:
         """Return the tags of an object by its record, for ``acl``."""
         return self.backend.object_tags(record)
 
-    def _start(self) -> None:
-        """Begin to sweep, at the first request: threads do not survive the fork of a worker."""
-        self._start_sweeping = None
+    def begin(self) -> None:
+        """Begin what threads do: here, and not before, as they do not survive a worker's fork.
+
+        A server may call it; the first request does.
+        """
+        if self._begun:
+            return
+        self._begun = True
         threading.Thread(target=self._look_after, name="sweep", daemon=True).start()
         if self._watched is not None:
             threading.Thread(target=self._watch, name="restores", daemon=True).start()
-            if self._watched[2] is not None:
-                self._watched[2].start()
+            if self._watched[3] is not None:
+                self._watched[3].start()
 
     def _watch(self) -> None:
-        """Look from time to time, until nobody asks for it any more."""
+        """Look from time to time, if no other process does, until nobody asks for it any more."""
         if self._watched is None:
             return
-        driver, interval_s, events = self._watched
-        watch = returning.Watch(driver, time.time(), events)
-        time.sleep(interval_s)
-        while self._watched is not None:
+        driver, settings, interval_s, events = self._watched
+        watch = returning.Watch(self.backend, driver, settings, events)
+        while not self._ended:
+            if not watch.leads:
+                time.sleep(interval_s)
+                continue
+            began = time.monotonic()
             try:
-                self.backend.watch_restores(watch)
+                watch.wait(0)  # who is noted behind this rings again
+                watch.look()
             except OSError as error:
-                log.warning("could not look after what was asked back from tape: %s", error)
-            time.sleep(interval_s)
+                log.warning("could not look after what was asked of the archiver: %s", error)
+            except Exception:  # whatever it is, the next look may do better
+                log.exception("could not look after what was asked of the archiver")
+            took_s = time.monotonic() - began
+            time.sleep(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, and however often
+            watch.wait(max(0.0, interval_s - took_s))
+        watch.close()
+
+    def end(self) -> None:
+        """Begin nothing new, so that another process can look after what was asked back."""
+        self._ended = True
 
     def _look_after(self) -> None:
         time.sleep(FIRST_SWEEP_S)

@@ -28,11 +28,13 @@ from s3filters.s3 import restore, rules
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.tiers import command, scoutam
-from s3filters.tiers.base import Driver, Settings
+from s3filters.tiers.base import ARCHIVE, Driver, Settings
 
 log = logging.getLogger("s3filters.pipeline")
 
+SECTION = "filter:glacier"
 GROUP = "s3filters.tier"  # entry points of other packages, each a factory as these
+GATHER_S = 1.0  # between the first request and its batch
 DRIVERS: dict[str, Callable[[Settings], Driver]] = {
     "scoutam": scoutam.factory,
     "command": command.factory,
@@ -114,7 +116,9 @@ class Options:
         3600, options.whole(1), "Seconds after which a program is ended and counts as failed."
     )
     command_batch: int = options.option(
-        1000, options.whole(1), "Paths that a program gets at most at a time."
+        1000,
+        options.whole(1),
+        "Paths that a program, or other driver, gets at most at a time.",
     )
     command_retries: int = options.option(
         5, options.whole(0, 100), "How often what failed is tried again, later each time."
@@ -154,7 +158,8 @@ class Glacier(Filter):
         super().__init__(app)
         end = _end(app)
         tiers = end is not None and end.has_tiers()
-        driver = driver_of(settings, None if end is None else end.stage_failed)
+        given = settings_of(settings, end)
+        driver = driver_of(settings, given)
         self._tiering = Tiering(
             driver,
             as_aws=settings.restore_header == "aws",
@@ -162,11 +167,13 @@ class Glacier(Filter):
             ranges=settings.online_ranges,
             events=events_of(settings, end) if tiers else None,
         )
-        self._archives = driver is not None and driver.archives
+        self._archives = driver is not None and not driver.cannot(ARCHIVE)
         if not tiers:
             self._gates = {"RestoreObject": self.restore}
+            if any(given.commands.values()):
+                log.warning("[%s] has commands, but no object can be on tape here.", SECTION)
         else:
-            end.watch_restores(driver, settings.watch_interval, self._tiering.events)
+            end.watch_restores(driver, given, settings.watch_interval, self._tiering.events)
 
     def read(self, call: Call) -> None:
         """Let the answer tell where the data are."""
@@ -213,11 +220,29 @@ def events_of(settings: Options, end: Any) -> Events | None:
     )
 
 
-def driver_of(settings: Options, failed: Callable[[str], None] | None = None) -> Driver | None:
-    """Return the driver that the options name. Raise OptionError when there is no such one.
+def settings_of(settings: Options, end: Any) -> Settings:
+    """Return what a driver is made from.
 
-    :param failed: what the driver calls with the path of a file that it could not stage
+    :param end: the app at the end of the pipeline or its backend, None when it has no tiers
     """
+    commands = {
+        "archive": settings.archive_command,
+        "stage": settings.stage_command,
+        "release": settings.release_command,
+    }
+    return Settings(
+        commands,
+        timeout_s=settings.command_timeout,
+        wait_s=GATHER_S,
+        batch=settings.command_batch,
+        retries=settings.command_retries,
+        privileged=end is None or end.can_flag(),
+        open=None if end is None else end.opened,
+    )
+
+
+def driver_of(settings: Options, given: Settings) -> Driver | None:
+    """Return the driver that the options name. Raise OptionError when there is no such one."""
     if settings.driver == "none":
         return None
     factory = DRIVERS.get(settings.driver)
@@ -225,27 +250,12 @@ def driver_of(settings: Options, failed: Callable[[str], None] | None = None) ->
         offered = {entry.name: entry for entry in entry_points(group=GROUP)}
         if settings.driver not in offered:
             names = ", ".join([*DRIVERS, "none", *sorted(offered)])
-            raise options.OptionError(
-                f"[filter:glacier] driver = {settings.driver}: there is {names}"
-            )
+            raise options.OptionError(f"[{SECTION}] driver = {settings.driver}: there is {names}")
         factory = offered[settings.driver].load()
-    commands = {
-        "archive": settings.archive_command,
-        "stage": settings.stage_command,
-        "release": settings.release_command,
-    }
-    return factory(
-        Settings(
-            commands,
-            timeout_s=settings.command_timeout,
-            batch=settings.command_batch,
-            retries=settings.command_retries,
-            failed=failed,
-        )
-    )
+    return factory(given)
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[App], Glacier]:
     """PasteDeploy entry point ``egg:s3filters#glacier``."""
-    settings = options.read(Options, "filter:glacier", global_conf, local_conf)
+    settings = options.read(Options, SECTION, global_conf, local_conf)
     return lambda app: Glacier(app, settings)

@@ -170,8 +170,17 @@ def work(
     except Exception:
         log.exception("cannot start")
         return UNLOADABLE
+    _begin(app)
     tune_collector()
     return worker.run()
+
+
+def _begin(app: Any) -> None:
+    """Have the app behind all filters begin what it does besides requests, if there is anything."""
+    while app is not None and not hasattr(app, "begin"):
+        app = getattr(app, "app", None)
+    if app is not None:
+        app.begin()
 
 
 def tune_collector() -> None:

@@ -1,75 +1,107 @@
-"""Which objects were asked back from tape: a small file for each, so that all can be found.
+"""Notes of what is to be asked of the archiver, and of what was asked: a small file for each.
 
-``<bucket>/.sgwtmp/restores/<sha256 of the key>`` holds the key. It is made before the request is
-written beside the object and removed behind its end, so there may be one too many, never one too
-few: who goes through them looks at the objects. Its mtime is when somebody was last asked.
+``<bucket>/.sgwtmp/restores/<sha256 of the key>`` is an object that was asked back; it holds the
+key, and its mtime is when the archiver was last asked. ``restores.new``, ``archives.new`` and
+``releases.new`` hold what the archiver was not asked for yet; there the tier stands behind the
+hash, and the node of who noted it behind the key, so that each node sees to its own.
+
+A note is made before what it tells of is written down and removed behind its end, so there may be
+one too many, never one too few: who goes through them looks at the objects.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import os
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from s3filters.store import hidden, paths, removing
 from s3filters.store.beneath import DIRECTORY, Root
 
-FOLDER = "restores"
+RESTORES = "restores"
+NEW_RESTORES, ARCHIVES, RELEASES = NEW = "restores.new", "archives.new", "releases.new"
+FOLDERS = (RESTORES, *NEW)
 _MODE = 0o755
+_DEAD_S = 60.0
 _LONGEST = 4096  # bytes of a file that are read; a key has at most 1,024
 
 
-class Asked(NamedTuple):
-    """An object that was asked back, and when somebody was last asked for it (s since 1970)."""
+Id = tuple[str, str, str]
 
+
+class Note(NamedTuple):
+    """An object, and what is noted of it.
+
+    ``folder`` is one of the four. ``moment_s`` (s since 1970) is when the archiver was asked, of
+    what is new when it was noted. ``tier`` and ``node`` are of what is new, else empty.
+    """
+
+    folder: str
     bucket: str
     key: str
     moment_s: float
+    tier: str = ""
+    node: str = ""
+
+    @property
+    def id(self) -> Id:
+        """Its folder, its bucket and its name there."""
+        return self.folder, self.bucket, _name(self.key, self.tier)
 
 
-def note(root: Root, bucket: str, key: str) -> None:
-    """Note an object, or that it was asked for again. Raise OSError."""
+def note(root: Root, folder: str, bucket: str, key: str, tier: str = "", node: str = "") -> None:
+    """Note an object in one of the folders for what is new. Raise OSError."""
     above = hidden.open_in(root, bucket.encode())
     try:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(FOLDER, _MODE, dir_fd=above)
-        path = f"{FOLDER}/{_name(key)}"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=above)
+            os.mkdir(folder, _MODE, dir_fd=above)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(f"{folder}/{_name(key, tier)}", flags, 0o644, dir_fd=above)
         try:
-            os.pwrite(fd, key.encode(), 0)
+            os.pwrite(fd, f"{key}\0{node}".encode(), 0)
         finally:
             os.close(fd)
     finally:
         os.close(above)
 
 
-def leave(root: Root, bucket: str, key: str) -> None:
-    """Mark a noted object as one that nobody was asked for yet. Raise OSError."""
+def mark(root: Root, bucket: str, key: str, tier: str) -> None:
+    """Note that the archiver was asked for an object now. Raise OSError."""
+    above = hidden.open_in(root, bucket.encode())
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(RESTORES, _MODE, dir_fd=above)
+        asked = f"{RESTORES}/{_name(key)}"
+        with contextlib.suppress(FileNotFoundError):
+            new = f"{NEW_RESTORES}/{_name(key, tier)}"
+            os.rename(new, asked, src_dir_fd=above, dst_dir_fd=above)
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(asked, dir_fd=above, follow_symlinks=False)
+    finally:
+        os.close(above)
+
+
+def forget(root: Root, note: Note) -> None:
+    """Remove a note, if it is there. Raise OSError."""
     with contextlib.suppress(FileNotFoundError):
-        folder = _open(root, bucket)
+        above = _open(root, note.bucket, note.folder)
         try:
-            os.utime(_name(key), (0, 0), dir_fd=folder)
+            os.unlink(_name(note.key, note.tier), dir_fd=above)
         finally:
-            os.close(folder)
+            os.close(above)
 
 
-def forget(root: Root, bucket: str, key: str) -> None:
-    """Remove the note of an object, if there is one. Raise OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        folder = _open(root, bucket)
-        try:
-            os.unlink(_name(key), dir_fd=folder)
-        finally:
-            os.close(folder)
+def all_of(root: Root, folder: str, without: Container[Id] = ()) -> Iterator[Note]:
+    """Yield what is noted in one of the folders of every bucket. Raise OSError.
 
+    A note without a key, which a death left, is removed.
 
-def all_of(root: Root) -> Iterator[Asked]:
-    """Yield what is noted in all buckets; those that another goes through just now are left out.
-
-    A note without a key, which a death left, is removed. Raise OSError.
+    :param without: notes that are not even opened
     """
     top = os.open(".", DIRECTORY.flags, dir_fd=root.fd)
     try:
@@ -79,43 +111,72 @@ def all_of(root: Root) -> Iterator[Asked]:
         os.close(top)
     for bucket in buckets:
         try:
-            folder = _open(root, bucket)
+            above = _open(root, bucket, folder)
         except (FileNotFoundError, NotADirectoryError):
             continue
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield from _in(folder, bucket)
-        except BlockingIOError:
-            continue
+            yield from _in(above, folder, bucket, without)
         finally:
-            os.close(folder)
+            os.close(above)
 
 
-def _in(folder: int, bucket: str) -> Iterator[Asked]:
-    with os.scandir(folder) as entries:
+def one_of(root: Root, bucket: str, key: str) -> Note | None:
+    """Return the note of an object that was asked back, if there is one. Raise OSError."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        above = _open(root, bucket, RESTORES)
+        try:
+            return _read(above, RESTORES, bucket, _name(key))
+        finally:
+            os.close(above)
+    return None
+
+
+def _in(above: int, folder: str, bucket: str, without: Container[Id]) -> Iterator[Note]:
+    with os.scandir(above) as entries:
         names = [entry.name for entry in entries]
     for name in names:
+        if (folder, bucket, name) in without:
+            continue
         with contextlib.suppress(FileNotFoundError):
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                key = os.pread(fd, _LONGEST, 0).decode("utf-8", "replace")
-                moment_s = os.fstat(fd).st_mtime
-            finally:
-                os.close(fd)
-            if _name(key) == name:
-                yield Asked(bucket, key, moment_s)
-            else:
-                os.unlink(name, dir_fd=folder)
+            found = _read(above, folder, bucket, name)
+            if found is not None:
+                yield found
+
+
+def _read(above: int, folder: str, bucket: str, name: str) -> Note | None:
+    """Return a note by its name, None for what is none. Raise OSError."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, or a socket
+            return None
+        raise
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        text = os.pread(fd, _LONGEST, 0).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
+    key, _, node = text.partition("\0")
+    tier = name.partition(".")[2]
+    if _name(key, tier) != name:
+        if time.time() - found.st_mtime > _DEAD_S:  # else somebody is just writing it
+            os.unlink(name, dir_fd=above)
+        return None
+    return Note(folder, bucket, key, found.st_mtime, tier, node)
 
 
 def remove(above: int) -> None:
     """Remove all notes from an open ``.sgwtmp``: there are no objects any more. Raise OSError."""
-    removing.tree(above, FOLDER)
+    for folder in FOLDERS:
+        removing.tree(above, folder)
 
 
-def _open(root: Root, bucket: str) -> int:
-    return root.open(f"{bucket}/{paths.HIDDEN}/{FOLDER}".encode(), DIRECTORY)
+def _open(root: Root, bucket: str, folder: str) -> int:
+    return root.open(f"{bucket}/{paths.HIDDEN}/{folder}".encode(), DIRECTORY)
 
 
-def _name(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+def _name(key: str, tier: str = "") -> str:
+    hashed = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{hashed}.{tier}" if tier else hashed

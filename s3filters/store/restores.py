@@ -1,8 +1,8 @@
 """What was asked of an object whose data are on tape: one attribute of ours, beside the archiver's.
 
 ``user.s3filters.restore`` holds JSON. It is written under the key's lock, before the archiver is
-told, and taken back when it could not be told: so a request that the archiver knows of is never
-forgotten. Whether the data are there only the blocks say (``tier``).
+asked: so a request that the archiver knows of is never forgotten. Whether the data are there only
+the blocks say (``tier``).
 
 A request is *open* until somebody has seen all blocks online. From then on, and not from when it
 was made, its days are counted: tape may take longer than they last. ``settle`` writes that down
@@ -11,8 +11,6 @@ once. A request that is over means nothing any more.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -31,14 +29,14 @@ class Restore:
     """A request to have an object's data here for some days.
 
     ``end_s`` is when they end, in seconds since 1970, 0 while the request is open. ``flagged``: the
-    archiver's flags say whether it is at it; else it is until ``failed``.
+    archiver was asked, and its flags say whether it is at it; else it is until ``failed``.
     """
 
     requested_ns: int
     days: int
     tier: str
     description: str = ""
-    flagged: bool = True
+    flagged: bool = False
     failed: bool = False
     end_s: int = 0
 
@@ -86,25 +84,9 @@ def ask(tree: Tree, bucket: str, key: str, decide: Callable[[int, Record], T]) -
     return changing.while_open(tree, bucket, key, decide)
 
 
-def write(fd: int, restore: Restore, tell: Callable[[], None] | None = None) -> None:
-    """Write a request down, then tell the archiver; forget it again when that fails.
-
-    Raise what ``tell`` raises, MetadataTooLarge, OSError.
-    """
-    try:
-        before: bytes | None = os.getxattr(fd, RESTORE)
-    except OSError as error:
-        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
-            raise
-        before = None
+def write(fd: int, restore: Restore) -> None:
+    """Write a request down. Raise MetadataTooLarge, OSError."""
     changing.put(fd, {RESTORE: restore.encode()})
-    if tell is None:
-        return
-    try:
-        tell()
-    except BaseException:
-        changing.put(fd, {RESTORE: before})
-        raise
 
 
 def settle(

@@ -15,6 +15,7 @@ from functools import cached_property
 from s3filters.store import buckets as bucket_verbs
 from s3filters.store import changing, joining, locks, objects, parts, reaping, restores, sweep
 from s3filters.store import uploads as upload_verbs
+from s3filters.store.bell import Bell
 from s3filters.store.beneath import LOOK, READ
 from s3filters.store.buckets import BucketRecord, Buckets
 from s3filters.store.metadata import Attributes, Record
@@ -71,6 +72,11 @@ class Store(Tree):
     def bucket(self, name: str) -> BucketRecord:
         """Return one bucket. Raise NoSuchBucket."""
         return self._bucket_records.get(name)
+
+    @cached_property
+    def bell(self) -> Bell:
+        """Wakes who asks the archiver for what is noted."""
+        return Bell(self.root.fd)
 
     @cached_property
     def _bucket_records(self) -> Buckets:

@@ -1,5 +1,6 @@
-"""Tier drivers: who is asked to bring an object's data back from tape, and to take them there.
+"""Tier drivers: who is asked to bring objects' data back from tape, and to take them there.
 
-A driver is a class with the few methods of ``base.Driver``, made by a factory that the entry point
-group ``s3filters.tier`` names. It acts on files; of S3, and of when to ask, it knows nothing.
+A driver is one small class, ``base.Driver``, made by a factory that the entry point group
+``s3filters.tier`` names. It is given batches of files, which ``asking`` gathers and tries again. Of
+S3, and of when to ask, neither knows anything.
 """

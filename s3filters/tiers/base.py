@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
+
+STAGE, ARCHIVE, RELEASE = "stage", "archive", "release"
+FASTEST_FIRST = ("Expedited", "Standard", "Bulk", "")
 
 
 class CannotAsk(Exception):
@@ -14,43 +18,61 @@ class CannotAsk(Exception):
 class File(NamedTuple):
     """A file that something is to be done with.
 
-    ``fd`` is open for the length of the call alone; ``path`` is absolute. ``tier`` is how fast it
-    is wanted back: Bulk, Standard or Expedited.
+    ``path`` is absolute; ``ino`` is its inode, which another file at the path has not. ``tier`` is
+    how fast it is wanted back: Bulk, Standard or Expedited; empty where that means nothing.
     """
 
     path: str
-    fd: int
     ino: int
     tier: str = ""
 
 
-class Driver(Protocol):
-    """Asks an archiver. The three verbs return at once, and raise CannotAsk or OSError.
+class Driver:
+    """Asks an archiver, a batch of files at a time, all of one tier and in the order of ``order``.
 
-    ``flagged``: the archiver's own flags on a file say whether it is being staged. Otherwise it is
-    taken to be from ``stage`` on, until its blocks are there or ``failed`` was called.
-    ``archives``: a cold storage class may be asked for, because ``archive`` sees to it.
+    The three verbs may take long. They return the paths of those files that nothing was done with,
+    which are tried again later; raising anything says that of all.
+
+    ``flagged``: behind ``stage`` the archiver's own flags on a file say whether it is being staged.
+    Otherwise it is taken to be until its blocks are there, or it was tried too often.
     """
 
-    flagged: bool
-    archives: bool
+    flagged = False
 
-    def stage(self, file: File) -> None:
+    def cannot(self, verb: str) -> str:
+        """Return why nothing can be asked with a verb, for a client too; empty when it can."""
+        can = getattr(type(self), verb) is not getattr(Driver, verb)
+        return "" if can else f"Nobody can {verb} an object."
+
+    def order(self, file: File) -> Any:
+        """Return what files of a batch are sorted by: what the archiver likes best."""
+        return file.ino
+
+    def stage(self, files: Sequence[File]) -> Collection[str]:
         """Have the data brought back. It may be asked again, with a faster tier."""
+        raise NotImplementedError
 
-    def archive(self, file: File) -> None:
+    def archive(self, files: Sequence[File]) -> Collection[str]:
         """Have the data written to tape, and released when they are there."""
+        raise NotImplementedError
 
-    def release(self, file: File) -> None:
+    def release(self, files: Sequence[File]) -> Collection[str]:
         """Have the data released, of which the archiver has a copy; a restore has ended."""
+        raise NotImplementedError
+
+
+Open = Callable[[File], AbstractContextManager[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a driver is made from: the options of ``[filter:glacier]`` that are for drivers.
+    """What a driver is made from: the options of ``[filter:glacier]``, and the root that it serves.
 
-    ``commands`` maps archive, stage and release to words of a command line, or to none of them.
-    ``failed`` is called with the path of a file that could not be staged.
+    ``commands`` maps archive, stage and release to words of a command line, or to none of them;
+    ``timeout_s`` is how long one may run. ``batch`` files are given to a verb at most, ``wait_s``
+    after the first of them was asked for; what failed is tried ``retries`` times again.
+    ``privileged``: the archiver's attribute can be set, for which there is CAP_SYS_ADMIN. ``open``
+    returns a descriptor of a file, and raises OSError when it is not there any more.
     """
 
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -58,4 +80,5 @@ class Settings:
     batch: int = 1000
     wait_s: float = 1.0
     retries: int = 5
-    failed: Callable[[str], None] | None = None
+    privileged: bool = True
+    open: Open | None = None

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 from paste.deploy import loadapp
 
+from s3filters.backends.fs import FsBackend
+from s3filters.backends.fs.cold import Tiering
+from s3filters.backends.fs.returning import Watch
+from s3filters.pipeline.glacier import Glacier
 from s3filters.store import scoutfs
+from s3filters.tiers.base import Driver, Settings
 from tests import daemon, wire
 from tests.functional.asking import Asker
 from tests.scoutfs import calls
@@ -26,9 +32,10 @@ class Cold:
     """A bucket ``box`` behind the pipeline, on tape or not.
 
     :param where: a folder of the test's own on ScoutFS; with ``options`` of ``[filter:glacier]``
+    :param watching: whether a thread looks after restores; else the test does, by ``work``
     """
 
-    def __init__(self, where: Path, tmp: Path, **options: str) -> None:
+    def __init__(self, where: Path, tmp: Path, *, watching: bool = False, **options: str) -> None:
         self.root = where / "root"
         self.root.mkdir(exist_ok=True)
         self.box = self.root / "box"
@@ -41,11 +48,48 @@ class Cold:
             "durability": "none",
         }
         self.app = loadapp(f"config:{ini}", global_conf=settings)
+        self.backend, self.tiering, self._watch = self._taken_apart(watching)
         self.s3: Any = wire.client(self.app, daemon.ACCESS_KEY, daemon.SECRET_KEY)
         self.ask = Asker(self.app)
         if not self.box.exists():
             self.s3.create_bucket(Bucket="box")
         self._tape: dict[str, bytes] = {}
+
+    def _taken_apart(self, watching: bool) -> tuple[FsBackend, Tiering, Watch | None]:
+        app: Any = self.app
+        tiering = None
+        while not hasattr(app, "backend"):
+            if isinstance(app, Glacier):
+                tiering = app._tiering
+            app = app.app
+        assert tiering is not None
+        if watching:
+            return app.backend, tiering, None
+        (driver, given, _, events), app._watched = app._watched, None
+        return app.backend, tiering, Watch(app.backend, driver, given, events)
+
+    def watched_by(self, driver: Driver | None, events: Any = None) -> Watch:
+        """Have another driver asked, and others told."""
+        self._watch = Watch(self.backend, driver, Settings(wait_s=0.02), events)
+        object.__setattr__(self.tiering, "driver", driver)
+        object.__setattr__(self.tiering, "events", events)
+        return self._watch
+
+    def work(self) -> int:
+        """Look after what is asked of the archiver, as a daemon does from time to time.
+
+        Return how many objects were looked at.
+        """
+        watch = self._watch
+        if watch is None:
+            return 0
+        count = watch.look()
+        limit = time.monotonic() + 20
+        while watch.handed:
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+        watch.look()
+        return count
 
     def put(self, key: str, data: bytes = DATA, **more: Any) -> Path:
         """Put an object; return its file."""
@@ -88,12 +132,13 @@ class Cold:
         return said.get("StorageClass"), said.get("Restore")
 
     def restore(self, key: str, days: int = 3, **parameters: Any) -> int:
-        """Ask for an object; return the status."""
+        """Ask for an object, and have the archiver asked; return the status."""
         request: dict[str, Any] = {"Days": days}
         if parameters:
             request["GlacierJobParameters"] = parameters
         said = self.s3.restore_object(Bucket="box", Key=key, RestoreRequest=request)
         status: int = said["ResponseMetadata"]["HTTPStatusCode"]
+        self.work()
         return status
 
     def record(self, key: str) -> dict[str, Any] | None:

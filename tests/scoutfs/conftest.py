@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from s3filters.pipeline import fs, glacier
 from s3filters.pipeline.fs import FsApp
 from s3filters.store import removing
 from tests.scoutfs.mounted import mounted, need
@@ -45,9 +46,11 @@ def no_watching_behind_a_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         watch(app, *how)
 
     monkeypatch.setattr(FsApp, "watch_restores", begin)
+    monkeypatch.setattr(fs, "LEAST_PAUSE_S", 0.02)
+    monkeypatch.setattr(glacier, "GATHER_S", 0.02)
     yield
     for app in watching:
-        app._watched = None
+        app.end()
 
 
 @pytest.fixture

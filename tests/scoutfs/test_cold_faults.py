@@ -47,6 +47,7 @@ def nobody_waits(cold: Cold) -> Iterator[Callable[..., Any]]:
 def restore(cold: Cold, days: str = "1", more: str = "") -> tuple[int, str]:
     body = f"<RestoreRequest><Days>{days}</Days>{more}</RestoreRequest>"
     answer = cold.ask("POST", "/box/key?restore", body.encode())
+    cold.work()
     return answer.status, answer.code
 
 

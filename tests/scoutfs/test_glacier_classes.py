@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3filters.tiers import command
+from s3filters.store import asked
+from s3filters.tiers.base import Driver, File
 from tests.functional.asking import body_of, refusal
 from tests.scoutfs import calls
 from tests.scoutfs.cold import ALWAYS, DATA, Cold, end_said
@@ -42,7 +43,8 @@ def site(make: Callable[..., Cold], tape: Path) -> Callable[..., Cold]:
     def start(**options: str) -> Cold:
         run = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site"
         given = {f"{verb}_command": f"{run} {verb} {tape}" for verb in ("archive", "stage")}
-        return make(**{"driver": "command", "command_retries": "0", **given, **options})
+        more = {"driver": "command", "command_retries": "0", "watch_interval": "1"}
+        return make(watching=True, **{**more, **given, **options})
 
     return start
 
@@ -189,24 +191,99 @@ def test_what_a_program_cannot_do_is_no_longer_in_progress(
     assert body_of(cold.s3, "key") == DATA
 
 
-def test_an_object_that_was_replaced_at_once_is_not_archived(
-    site: Callable[..., Cold], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(command.Program, "add", lambda self, file: asked.append(file.path))
-    cold = site()
-    commit = cold.s3.put_object
-    commit(Bucket="box", Key="key", Body=DATA, StorageClass="GLACIER")
-    commit(Bucket="box", Key="key", Body=DATA)
-    commit(Bucket="box", Key="folder/", StorageClass="GLACIER")
-    assert asked == [str(cold.box / "key")]
+# --- notes ---------------------------------------------------------------------------------------
 
 
-def test_an_archiver_that_cannot_be_asked_costs_no_object(
-    site: Callable[..., Cold], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+class Robot(Driver):
+    """A driver that remembers which objects it took to tape."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def archive(self, files: Sequence[File]) -> Collection[str]:
+        self.taken += [os.path.basename(file.path) for file in files]
+        return ()
+
+
+@pytest.fixture
+def noted(make: Callable[..., Cold]) -> tuple[Cold, Robot]:
+    cold, robot = make(archive_command="true"), Robot()
+    cold.watched_by(robot)
+    return cold, robot
+
+
+def notes(cold: Cold) -> list[str]:
+    found = cold.box / ".sgwtmp" / asked.ARCHIVES
+    return os.listdir(found) if found.exists() else []
+
+
+@pytest.mark.parametrize("way", ["put", "upload", "copy", "itself"])
+def test_what_is_to_be_archived_is_noted_until_the_archiver_was_asked(
+    noted: tuple[Cold, Robot], way: str
 ) -> None:
-    monkeypatch.setattr(command, "MOST_WAITING", 0)
-    cold = site()
+    cold, robot = noted
+    ways(cold, "key", way, "GLACIER")
+    assert len(notes(cold)) == 1
+    cold.work()
+    assert (robot.taken, notes(cold)) == (["key"], [])
+
+
+def test_an_object_that_was_replaced_at_once_is_not_archived(noted: tuple[Cold, Robot]) -> None:
+    cold, robot = noted
+    cold.put("key", StorageClass="GLACIER")
+    cold.put("key")
+    cold.s3.put_object(Bucket="box", Key="folder/", StorageClass="GLACIER")
+    cold.work()
+    assert robot.taken == []
+    for name in notes(cold):  # an upload might still be on its way
+        os.utime(cold.box / ".sgwtmp" / asked.ARCHIVES / name, (1, 1))
+    cold.work()
+    assert (robot.taken, notes(cold)) == ([], [])
+
+
+def test_what_was_refused_is_not_noted(noted: tuple[Cold, Robot]) -> None:
+    cold, _ = noted
+    cold.put("key")
+    put = {"Bucket": "box", "Key": "key", "Body": DATA, "StorageClass": "GLACIER"}
+    assert refusal(cold.s3.put_object, **put, IfMatch='"other"') == (412, "PreconditionFailed")
+    assert notes(cold) == []
+
+
+def test_what_is_on_tape_already_is_forgotten(noted: tuple[Cold, Robot]) -> None:
+    cold, robot = noted
+    cold.put("key", StorageClass="GLACIER")
+    cold.archive("key")
+    cold.work()
+    assert (robot.taken, notes(cold)) == ([], [])
+
+
+def test_a_note_that_cannot_be_made_again_costs_no_object(
+    noted: tuple[Cold, Robot], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cold, _ = noted
+    note, errors = asked.note, [OSError(28, "full"), None]
+
+    def fail(*where: Any) -> None:
+        error = errors.pop()
+        if error is not None:
+            raise error
+        note(*where)
+
+    monkeypatch.setattr(asked, "note", fail)
     cold.put("key", StorageClass="GLACIER")
     assert body_of(cold.s3, "key") == DATA
     assert "box/key cannot be archived" in caplog.text
+
+
+def test_a_note_that_cannot_be_made_at_all_refuses_the_object(
+    noted: tuple[Cold, Robot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold, _ = noted
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(asked, "note", fail)
+    put = {"Bucket": "box", "Key": "key", "Body": DATA, "StorageClass": "GLACIER"}
+    assert refusal(cold.s3.put_object, **put)[0] == 507
+    assert not (cold.box / "key").exists()

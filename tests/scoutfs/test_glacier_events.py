@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,11 +16,12 @@ from urllib.parse import unquote_plus
 import pytest
 from botocore.exceptions import ClientError
 
-from s3filters.backends.fs.returning import Watch
 from s3filters.commands import main
 from s3filters.events.spool import LEFT_S, Prepared
 from s3filters.store import restores
+from s3filters.tiers.base import Driver, File
 from tests import daemon
+from tests.scoutfs import calls
 from tests.scoutfs.cold import DATA, INI, USE, Cold
 
 DAY = 86400
@@ -28,16 +29,16 @@ DAYS = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
 POST, COMPLETED, DELETE = "ObjectRestore:Post", "ObjectRestore:Completed", "ObjectRestore:Delete"
 
 
-class Robot:
-    """A driver that does nothing, or raises what it is told to."""
+class Robot(Driver):
+    """A driver that does nothing, or cannot."""
 
-    flagged = False
-    archives = True
-    error: Exception | None = None
+    why = ""
 
-    def stage(self, _file: object) -> None:
-        if self.error is not None:
-            raise self.error
+    def cannot(self, verb: str) -> str:
+        return self.why
+
+    def stage(self, files: Sequence[File]) -> Collection[str]:
+        return ()
 
     archive = release = stage
 
@@ -47,24 +48,18 @@ class Told:
 
     def __init__(self, where: Path, tmp: Path, **options: str) -> None:
         self.file = tmp / "events.jsonl"
-        more = {"events_file": str(self.file), "watch_interval": "3600"} | options
-        self.cold = Cold(where, tmp, **more)
+        self.cold = Cold(where, tmp, events_file=str(self.file), **options)
         self.robot = Robot()
-        app: Any = self.cold.app
-        while not hasattr(app, "backend"):
-            if type(app).__name__ == "Glacier":
-                object.__setattr__(app._tiering, "driver", self.robot)
-                self.events = app._tiering.events
-            app = app.app
-        self.app = app
-        app._watched = None
-        for delivery in self.events.deliveries:  # the test delivers, and looks, itself
+        self.events = self.cold.tiering.events
+        assert self.events is not None
+        for delivery in self.events.deliveries:  # the test delivers itself
             delivery.ended = True
             delivery.spool.wake()
-        self.watch = Watch(self.robot, time.time() - 1000, self.events)
+        self.cold.watched_by(self.robot, self.events)
 
     def look(self) -> None:
-        self.app.backend.watch_restores(self.watch)
+        calls.commit(self.cold.root)
+        self.cold.work()
 
     def said(self) -> list[dict[str, Any]]:
         """Return the records that were delivered by now."""
@@ -174,11 +169,11 @@ def test_what_is_refused_is_not_told(told: Told, cold: Cold) -> None:
 
 def test_what_the_archiver_refuses_was_not_asked_for(told: Told, cold: Cold) -> None:
     cold.offline("key")
-    told.robot.error = OSError("broken")
+    told.robot.why = "broken"
     with pytest.raises(ClientError):
         cold.restore("key")
     assert told.said() == []
-    told.robot.error = None
+    told.robot.why = ""
     assert cold.restore("key") == 202
     assert told.names() == [(POST, "key")]
 
@@ -232,7 +227,7 @@ def test_no_listing_shows_what_waits(told: Told, cold: Cold) -> None:
     cold.restore("key")
     assert (cold.root / ".sgwtmp" / "events" / "file").is_dir()
     assert [one["Name"] for one in cold.s3.list_buckets()["Buckets"]] == ["box"]
-    assert told.app.backend.store.sweep(0) == 0
+    assert cold.backend.store.sweep(0) == 0
     assert told.names() == [(POST, "key")]
 
 
@@ -351,21 +346,18 @@ def test_the_pipeline_tells_by_itself(
 ) -> None:
     url, got, answers = posted
     answers[:] = [503]
-    cold = Cold(folder, tmp_path, watch_interval="1", events_url=url)
+    cold = Cold(folder, tmp_path, watching=True, watch_interval="1", events_url=url)
     cold.offline("key")
     cold.restore("key")
     cold.stage("key")
+    calls.commit(cold.root)
     limit = time.monotonic() + 30
     while len(got) < 3:
         assert time.monotonic() < limit, got
         time.sleep(0.05)
-    app: Any = cold.app
-    while not hasattr(app, "backend"):
-        if type(app).__name__ == "Glacier":
-            for delivery in app._tiering.events.deliveries:
-                delivery.ended = True
-        app = app.app
-    app._watched = None
+    assert cold.tiering.events is not None
+    for delivery in cold.tiering.events.deliveries:
+        delivery.ended = True
     names = [json.loads(body)["Records"][0]["eventName"] for body in got]
     assert names == [POST, POST, COMPLETED]
 

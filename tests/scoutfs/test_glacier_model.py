@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3filters.backends.fs.returning import Watch
 from s3filters.events.message import COMPLETED, Event
 from s3filters.store import scoutfs
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
+from tests.scoutfs import calls
 from tests.scoutfs.cold import DATA, Cold
 
 KEY = "a/key"
@@ -132,13 +131,8 @@ class Play:
     def __init__(self, cold: Cold) -> None:
         self.cold = cold
         self.model = Model()
-        app: Any = cold.app
         self.heard = Heard(cold.box / KEY)
-        while not hasattr(app, "backend"):
-            if type(app).__name__ == "Glacier":
-                object.__setattr__(app._tiering, "events", self.heard)
-            app = app.app
-        self.backend = app.backend
+        cold.watched_by(cold.tiering.driver, self.heard)
 
     def step(self, name: str) -> None:
         getattr(self, "do_" + name.replace(" ", "_"), self.do_archiver(name))()
@@ -175,6 +169,7 @@ class Play:
         document = f"<RestoreRequest><Days>2</Days>{parameters}</RestoreRequest>".encode()
         answer = self.cold.ask("POST", f"/box/{KEY}?restore", document)
         assert answer.status == self.model.restore(tier), answer.body
+        self.cold.work()
 
     def do_restore_faster(self) -> None:
         self.do_restore("Standard")
@@ -184,7 +179,8 @@ class Play:
         self.model.seen()
 
     def do_watch(self) -> None:
-        self.backend.watch_restores(Watch(None, time.time(), self.heard))  # type: ignore[arg-type]
+        calls.commit(self.cold.root)
+        self.cold.work()
         self.model.seen()
 
     def do_expire(self) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from s3filters.store import restores, scoutfs
 from s3filters.store.scoutfs import NO_ARCHIVE, STAGE_FAILED, STAGING
+from s3filters.tiers import asking
+from s3filters.tiers.base import File
 from tests.functional.asking import body_of, refusal
 from tests.scoutfs import calls
 from tests.scoutfs.cold import ALWAYS, DATA, RESTORE, Cold, end_said
@@ -242,6 +244,7 @@ def test_of_many_requests_at_once_one_begins(cold: Cold) -> None:
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(cold.ask, "POST", "/box/key?restore", document) for _ in range(16)]
         statuses = sorted(one.result(30).status for one in asked)
+    cold.work()
     assert statuses == [202] + [409] * 15
     assert cold.flags("key") == STAGING
 
@@ -262,26 +265,54 @@ def test_what_the_archiver_changes_meanwhile_is_not_lost(
     assert cold.flags("key") == NO_ARCHIVE | STAGING
 
 
-@pytest.mark.parametrize(
-    ("error", "answer"),
-    [
-        (PermissionError(1, "no"), (501, "NotImplemented")),
-        (OSError(5, "no"), (500, "InternalError")),
-    ],
-)
-def test_what_the_archiver_was_not_told_is_not_remembered(
-    cold: Cold, monkeypatch: pytest.MonkeyPatch, error: OSError, answer: tuple[int, str]
+def test_who_cannot_set_flags_says_so_and_writes_nothing_down(
+    cold: Cold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cold.offline("key")
-
-    def fail(*_: object, **__: object) -> int:
-        raise error
-
-    monkeypatch.setattr(scoutfs, "change_sam_flags", fail)
-    assert refused(cold, "key") == answer
-    monkeypatch.undo()
+    monkeypatch.setattr(cold.tiering.driver, "_privileged", False)
+    assert refused(cold, "key") == (501, "NotImplemented")
     assert cold.record("key") is None
+    monkeypatch.undo()
     assert cold.restore("key") == 202
+
+
+def test_a_flag_that_cannot_be_set_is_tried_again(
+    cold: Cold, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cold.offline("key")
+    change, errors = scoutfs.change_sam_flags, [OSError(5, "no"), OSError(11, "not now")]
+
+    def fail(fd: int, **bits: int) -> int:
+        if errors:
+            raise errors.pop()
+        return change(fd, **bits)
+
+    monkeypatch.setattr(asking, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(scoutfs, "change_sam_flags", fail)
+    assert cold.restore("key") == 202
+    assert cold.flags("key") == STAGING
+    assert "cannot be flagged: not now" in caplog.text
+
+
+def test_what_was_replaced_before_its_turn_is_not_flagged(cold: Cold) -> None:
+    cold.offline("key")
+    before = File(cold.backend.path_of("box", "key"), (cold.box / "key").stat().st_ino)
+    cold.offline("key")
+    assert cold.tiering.driver is not None
+    assert list(cold.tiering.driver.stage([before])) == []
+    assert cold.flags("key") == 0
+
+
+def test_until_the_flag_is_set_a_request_is_in_progress_all_the_same(cold: Cold) -> None:
+    cold.offline("key")
+    document = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
+    assert cold.ask("POST", "/box/key?restore", document).status == 202
+    assert cold.flags("key") == 0
+    assert cold.head("key") == ("GLACIER", 'ongoing-request="true"')
+    assert refused(cold, "key") == IN_PROGRESS
+    cold.work()
+    assert cold.flags("key") == STAGING
+    assert (cold.record("key") or {})["flagged"] is True
 
 
 def test_without_a_driver_nobody_can_be_asked(make: Callable[..., Cold]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from s3filters.commands import main
-from s3filters.store import scoutfs
+from s3filters.store import asked, scoutfs
 from tests import daemon
 from tests.daemon import Daemon
 from tests.scoutfs import calls
@@ -63,9 +63,19 @@ def run(
 
     def run(*words: str) -> Said:
         code = main.main([*words, "s3://box/photos", *where])
+        all_asked(cold)
         return code, *capsys.readouterr()
 
     return run
+
+
+def all_asked(cold: Cold) -> None:
+    """Wait until the archiver was asked for all that is noted."""
+    folder = cold.box / ".sgwtmp" / asked.NEW_RESTORES
+    limit = time.monotonic() + 20
+    while folder.exists() and list(folder.iterdir()):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
 
 
 def states(run: Run) -> dict[str, str]:
@@ -170,6 +180,7 @@ def test_waiting_ends_when_all_are_back(run: Run, cold: Cold) -> None:
 
 def test_what_the_archiver_gives_up_is_told_and_is_exit_status_1(run: Run, cold: Cold) -> None:
     def give_up() -> None:
+        all_asked(cold)
         cold.flag("photos/1", add=scoutfs.STAGE_FAILED, remove=scoutfs.STAGING)
         for key in ("photos/0", "photos/2", "photos/3"):
             cold.stage(key)

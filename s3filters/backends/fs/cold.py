@@ -12,7 +12,6 @@ HeadObject (``x-amz-restore``), GetObject (InvalidObjectState), CopyObject
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -21,7 +20,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from s3filters.backends.fs import telling
-from s3filters.backends.fs.parts import Part
+from s3filters.backends.fs.parts import Check, Part
 from s3filters.events.events import Events
 from s3filters.events.message import COMPLETED
 from s3filters.s3 import restore as words
@@ -29,13 +28,14 @@ from s3filters.s3 import xml
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import COLD_CLASSES
+from s3filters.store import asked as notes
 from s3filters.store import extents, restores, tier
 from s3filters.store.errors import StoreError
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
 from s3filters.store.restores import Restore
 from s3filters.store.tier import Tier
-from s3filters.tiers.base import CannotAsk, Driver, File
+from s3filters.tiers.base import Driver
 
 CLASS = "x-amz-storage-class"
 
@@ -174,25 +174,42 @@ def is_to_archive(call: Call, record: Record) -> bool:
     return call.tiered and record.storage_class in COLD_CLASSES and not record.is_directory
 
 
-def archive(part: Part, call: Call) -> None:
-    """Ask the archiver to take an object to tape, in a blocking verb.
+def noting(
+    part: Part, call: Call, storage_class: Callable[[], str], check: Check | None
+) -> Check | None:
+    """Return a check that notes an object of a cold class as well, just before it is there.
 
-    The object is stored, whatever becomes of that: what fails is logged, and the class that was
-    asked for stays recorded beside it.
+    So the note is as durable as the object: what makes that durable commits the whole mount.
+
+    :param storage_class: what the object is stored with, once it is known
     """
-    driver: Driver = call.tiering.driver
+    if not call.tiered:
+        return check
+
+    def check_and_note(current: Record | None) -> None:
+        if check is not None:
+            check(current)
+        if storage_class() in COLD_CLASSES:
+            _note(part, call)
+
+    return check_and_note
+
+
+def archive(part: Part, call: Call) -> None:
+    """Have an object taken to tape that was stored, in a blocking verb.
+
+    It is noted again, should somebody have looked before it was there. The object is stored,
+    whatever becomes of that: what fails is logged, and its class stays recorded beside it.
+    """
     try:
-        with part.store.open(call.bucket, call.key) as opened:
-            if is_to_archive(call, opened.record):  # and not another that was put since
-                driver.archive(file_of(part, call, opened.fd))
-    except (CannotAsk, StoreError, OSError) as error:
+        _note(part, call)
+    except OSError as error:
         log.warning("%s/%s cannot be archived: %s", call.bucket, ascii(call.key)[1:-1], error)
+    part.store.bell.ring()
 
 
-def file_of(part: Part, call: Call, fd: int, speed: str = "") -> File:
-    """Return what a driver is told of an object that is open."""
-    path = f"{part.store.root.path}/{call.bucket}/{call.key}"
-    return File(path, fd, os.fstat(fd).st_ino, speed)
+def _note(part: Part, call: Call) -> None:
+    notes.note(part.store.root, notes.ARCHIVES, call.bucket, call.key, "", part.store.node)
 
 
 def class_of(call: Call, record: Record) -> str:

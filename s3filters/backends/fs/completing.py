@@ -46,7 +46,11 @@ class Completing(Part):
         asked: list[CompletedPart] = call.params["Parts"]
         upload_id: str = call.params["UploadId"]
 
+        storage_class = "STANDARD"
+
         def describe(upload: Upload, found: list[PartRecord | None]) -> Attributes:
+            nonlocal storage_class
+            storage_class = upload.storage_class
             return _describe(call, upload, asked, found)
 
         try:
@@ -56,7 +60,7 @@ class Completing(Part):
                 describe,
                 only_if_absent=call.conditions is not None
                 and call.conditions.if_none_match is not None,
-                check=write_check(call),
+                check=cold.noting(self, call, lambda: storage_class, write_check(call)),
             )
         except NoSuchUpload:
             made = self.store.made_by(call.bucket, call.key, upload_id)

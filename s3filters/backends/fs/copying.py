@@ -68,6 +68,7 @@ class Copying(Part):
                     raise S3Error("DirectoryObjectContainsData")
                 attributes.headers = of_directory(attributes.headers)
                 return store.put_directory(call.bucket, call.key, attributes, check)
+            check = cold.noting(self, call, lambda: attributes.storage_class, check)
             draft = store.draft(call.bucket, call.key)
             try:
                 if record.size:

@@ -2,16 +2,14 @@
 
 No operation of S3: whoever may read and write the folder may do it, without an account. A driver
 that sets the archiver's flags is told here and now. One that runs programs is left to the daemons,
-which gather what is asked of them into batches: the request is written down as one that nobody is
-at, and the next pass of a daemon (option ``watch_interval``) takes it.
+which gather what is noted into batches.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s3filters.backends import base
 from s3filters.backends.base import translate
@@ -19,12 +17,11 @@ from s3filters.backends.fs import FsBackend, cold
 from s3filters.backends.fs.cold import Shown, Tiering
 from s3filters.s3.call import Call
 from s3filters.s3.restore import RestoreRequest
-from s3filters.store import asked as notes
 from s3filters.store import tier, walk
 from s3filters.store.errors import StoreError
 from s3filters.store.metadata import Record
 from s3filters.store.tier import Tier
-from s3filters.tiers.base import File
+from s3filters.tiers.base import Driver, File
 
 ONLINE, RESTORED, STAGING, OFFLINE, PARTLY, FAILED = (
     "online",
@@ -38,11 +35,14 @@ _PAGE = 1000
 
 
 class Seen(NamedTuple):
-    """An object: ``state`` is one of the words above, ``end_s`` when a restored one goes again."""
+    """An object: ``state`` is one of the words above, ``end_s`` when a restored one goes again.
+
+    ``hint``: the archiver brings back best what is asked for in the order of these.
+    """
 
     key: str
     size: int
-    ino: int
+    hint: Any
     state: str
     storage_class: str
     end_s: int
@@ -50,6 +50,7 @@ class Seen(NamedTuple):
 
 def seen(backend: FsBackend, tiering: Tiering, bucket: str, prefix: str = "") -> Iterator[Seen]:
     """Yield the objects of a bucket in the order of their keys. Raise S3Error."""
+    driver = tiering.driver or Driver()
     after, more = "", True
     while more:
         try:
@@ -61,7 +62,8 @@ def seen(backend: FsBackend, tiering: Tiering, bucket: str, prefix: str = "") ->
             record = entry.record
             shown = cold.look(tiering, record, now_s)
             state = _state(record, shown)
-            yield Seen(entry.key, record.size, record.ino, state, shown.storage_class, shown.end_s)
+            hint = driver.order(File(backend.path_of(bucket, entry.key), record.ino))
+            yield Seen(entry.key, record.size, hint, state, shown.storage_class, shown.end_s)
         after, more = page.last, page.truncated
 
 
@@ -80,27 +82,19 @@ def _state(record: Record, shown: Shown) -> str:
 
 def ask(backend: FsBackend, tiering: Tiering, bucket: str, key: str, wanted: RestoreRequest) -> int:
     """Have an object restored; return the status as RestoreObject has it. Raise S3Error."""
-    left = tiering.driver is not None and not tiering.driver.flagged
-    if left:
-        tiering = replace(tiering, driver=_Left())
     call = Call("RestoreObject", bucket, key, params={"Restore": wanted}, tiering=tiering)
     status: int = base.answer(backend, call).status_code
-    if left and status == 202:
-        notes.leave(backend.store.root, bucket, key)
+    driver = tiering.driver
+    if status == 202 and driver is not None and driver.flagged:
+        _ask_now(backend, driver, bucket, key, wanted.tier)
     return status
 
 
-class _Left:
-    """The driver of a process that leaves all to another, and remembers nothing itself."""
-
-    flagged = False
-    archives = False
-
-    def stage(self, file: File) -> None:
-        """Leave it."""
-
-    def archive(self, file: File) -> None:
-        """Leave it."""
-
-    def release(self, file: File) -> None:
-        """Leave it."""
+def _ask_now(backend: FsBackend, driver: Driver, bucket: str, key: str, tier: str) -> None:
+    """Ask the archiver; what cannot be done now is left to the daemons."""
+    try:
+        record = backend.store.head(bucket, key)
+    except StoreError:
+        return  # it was deleted meanwhile
+    if not driver.stage([File(backend.path_of(bucket, key), record.ino, tier)]):
+        backend.asked_for(bucket, key, tier, flagged=True)

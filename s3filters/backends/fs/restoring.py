@@ -21,10 +21,10 @@ from s3filters.s3.reply import Reply
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import asked as notes
 from s3filters.store import changing, restores
-from s3filters.store.errors import NoSuchKey, StoreError
+from s3filters.store.errors import NoSuchKey
 from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
-from s3filters.tiers.base import CannotAsk, Driver
+from s3filters.tiers.base import STAGE, CannotAsk, Driver
 
 log = logging.getLogger("s3filters.backends")
 
@@ -49,6 +49,8 @@ class Restoring(Part):
             raise
         except CannotAsk as error:
             raise S3Error("NotImplemented", str(error)) from error
+        if status == 202:
+            self.store.bell.ring()
         return Reply(status)
 
     def _asked(self, call: Call) -> int:
@@ -75,7 +77,6 @@ class Restoring(Part):
         else:
             asked = Restore(int(now_s * 1e9), wanted.days, wanted.tier, wanted.description)
         self._end_past(call, fd, record)
-        notes.note(self.store.root, call.bucket, call.key)
         subject = Subject(call.bucket, call.key, record, asked)
         with telling.about(self, tiering.events, POST, subject, call):
             self._begin(call, fd, shown, asked)
@@ -97,15 +98,12 @@ class Restoring(Part):
         return 200
 
     def _begin(self, call: Call, fd: int, shown: Shown, asked: Restore) -> None:
-        """Write a request down and have the archiver asked. Raise CannotAsk."""
-        if not shown.offline:  # archived by name alone, so it is back as soon as it is asked for
-            restores.write(fd, asked)
-            return
-        driver: Driver | None = call.tiering.driver
-        if driver is None:
-            raise CannotAsk("No archiver is configured that could be asked.")
-        file = cold.file_of(self, call, fd, asked.tier)
-        restores.write(fd, replace(asked, flagged=driver.flagged), lambda: driver.stage(file))
+        """Write a request down; who looks after them asks the archiver. Raise CannotAsk."""
+        if shown.offline:  # else archived by name alone, and back as soon as it is asked for
+            _check_driver(call.tiering.driver)
+            place = (self.store.root, notes.NEW_RESTORES, call.bucket, call.key)
+            notes.note(*place, asked.tier, self.store.node)
+        restores.write(fd, asked)
 
     def _end_past(self, call: Call, fd: int, record: Record) -> None:
         """Tell that an earlier restore is over, when nobody has seen that yet."""
@@ -115,21 +113,14 @@ class Restoring(Part):
             with telling.about(self, call.tiering.events, DELETE, subject):
                 changing.put(fd, {RESTORE: None})
 
-    def stage_failed(self, path: str) -> None:
-        """Write down that a file could not be staged, whose request is open. For drivers."""
-        bucket, _, key = path.removeprefix(f"{self.store.root.path}/").partition("/")
 
-        def give_up(fd: int, record: Record) -> None:
-            asked = restores.decode(record.restore)
-            if asked is not None and asked.open and not asked.flagged:
-                restores.write(fd, replace(asked, failed=True))
-
-        try:
-            self.store.ask_restore(bucket, key, give_up)
-        except NoSuchKey:
-            pass  # it was deleted meanwhile
-        except StoreError as error:
-            log.warning("could not note that %s failed: %s", ascii(path), error)
+def _check_driver(driver: Driver | None) -> None:
+    """Raise CannotAsk when nobody can have data brought back."""
+    if driver is None:
+        raise CannotAsk("No archiver is configured that could be asked.")
+    why = driver.cannot(STAGE)
+    if why:
+        raise CannotAsk(why)
 
 
 def _upgraded(shown: Shown, wanted: RestoreRequest) -> Restore:

@@ -1,52 +1,129 @@
-"""Looks after the objects that were asked back: their days begin, and they end.
+"""Looks after the objects that were asked back: they are asked for, their days begin and end.
 
-One pass goes through the notes of all requests (``store.asked``), at one look an object. What has
-come back is written down, so that its days count from then; what is over is released by the driver
-(by a program of the site, or not at all), under the key's lock, so that nobody does it twice. What
-nobody is at any more, because a process died with its batch, is asked for again.
+What is new is handed to the driver's queues, and its note is moved when the driver was asked. What
+has come back is written down, so that its days count from then; what is over is released by the
+driver (by a program of the site, or not at all). All is decided under the key's lock, so nobody
+does it twice. Which objects to look at is ``watching``'s to say.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 from s3filters.backends.fs import cold, telling
 from s3filters.backends.fs.parts import Part
 from s3filters.backends.fs.telling import Subject
+from s3filters.backends.fs.watching import Known, Memory, Name
 from s3filters.events.events import Events
 from s3filters.events.message import COMPLETED, DELETE
+from s3filters.s3.headers import COLD_CLASSES
 from s3filters.store import asked as notes
 from s3filters.store import changing, paths, restores
-from s3filters.store.asked import Asked
+from s3filters.store.asked import ARCHIVES, NEW_RESTORES, RELEASES, RESTORES, Id, Note
+from s3filters.store.changes import Changes
 from s3filters.store.errors import NoSuchBucket, NoSuchKey, StoreError
+from s3filters.store.leading import Leading
 from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
-from s3filters.tiers.base import CannotAsk, Driver, File
+from s3filters.tiers.asking import Asking
+from s3filters.tiers.base import ARCHIVE, FASTEST_FIRST, RELEASE, STAGE, Driver, File, Settings
 
 # What is to be done about an object; of the first two others are told.
 RESTORED, ENDED, ASK, FORGET, WAIT = "restored", "ended", "ask", "forget", "wait"
 ASK_AGAIN_S = 6 * 3600.0  # what nobody has brought back after so long is asked for again
+ORPHAN_S = 600.0  # what another node has noted and asked nobody for is taken over
+STRAY_S = 86400.0  # so long what is noted may not be there yet: an upload may take that
 
 log = logging.getLogger("s3filters.backends")
 
 
-@dataclass(slots=True)
 class Watch:
-    """What one process knows while it looks after restores.
+    """What the process knows that looks after restores and archiving.
 
-    :param begun_s: when the process began: what was asked before was asked of another
+    :param driver: with its settings, who is asked; None for nobody
     :param events: where it is told what came back and what is over
     """
 
-    driver: Driver | None
-    begun_s: float
-    events: Events | None = None
+    def __init__(
+        self,
+        part: Returning,
+        driver: Driver | None,
+        settings: Settings,
+        events: Events | None = None,
+    ) -> None:
+        self._part = part
+        self.events = events
+        self.memory = Memory(Changes(part.store.root.fd))
+        self.leads = Leading(part.store.root)
+        self.handed: set[Id] = set()
+        self.asking: Asking | None = None
+        if driver is not None:
+            self.asking = Asking(driver, settings, self)
 
-    def must_ask(self, one: Asked, now_s: float) -> bool:
-        """Whether nobody may be at an open request any more."""
-        return one.moment_s < self.begun_s or now_s - one.moment_s > ASK_AGAIN_S
+    def look(self) -> int:
+        """Look at what may have changed; return at how many. Raise OSError."""
+        return self._part.look_after(self)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something is newly noted, so long at most."""
+        self._part.store.bell.wait(seconds)
+
+    def close(self) -> None:
+        """Ask no more, and let another process lead."""
+        if self.asking is not None:
+            self.asking.close()
+        self.leads.close()
+        self._part.store.bell.close()
+
+    def can(self, verb: str) -> bool:
+        """Whether somebody can be asked."""
+        return self.asking is not None and not self.asking.driver.cannot(verb)
+
+    def ask(self, verb: str, file: File, note: Note) -> None:
+        """Have a driver asked that can be; until it was, the note is in ``handed``."""
+        if self.asking is not None and self.can(verb) and self.asking.add(verb, file):
+            self.handed.add(note.id)
+
+    # what becomes of files in the queues
+
+    def is_wanted(self, verb: str, file: File) -> bool:
+        """Whether it is the same object still, and nobody wants it otherwise since."""
+        try:
+            record = self._part.store.head(*self._part.name_of(file.path))
+        except (NoSuchKey, NoSuchBucket):
+            return False
+        return record.ino == file.ino and _WANTED[verb](record)
+
+    def done(self, verb: str, file: File) -> None:
+        """Write down that the archiver was asked."""
+        name = self._part.name_of(file.path)
+        if verb == STAGE:
+            assert self.asking is not None
+            self._part.asked_for(*name, file.tier, flagged=self.asking.driver.flagged)
+        elif self._part.store.head(*name).ino == file.ino:  # else another is noted there now
+            self._part.forget(Note(_FOLDER[verb], *name, 0.0))
+        self.dropped(verb, file)
+
+    def given_up(self, verb: str, file: File) -> None:
+        """Show that an object was not brought back; what else was noted is tried again."""
+        if verb == STAGE:
+            self._part.stage_failed(*self._part.name_of(file.path), file.tier)
+        self.dropped(verb, file)
+
+    def dropped(self, verb: str, file: File) -> None:
+        """Have an object and its notes looked at again."""
+        name = self._part.name_of(file.path)
+        for tier in FASTEST_FIRST:
+            self.handed.discard(Note(_FOLDER[verb], *name, 0.0, tier).id)
+        if verb == STAGE:
+            self.handed.discard(Note(RESTORES, *name, 0.0).id)
+            self.memory.announce(name)
+        self._part.store.bell.ring()
 
 
 class Returning(Part):
@@ -58,61 +135,185 @@ class Returning(Part):
         folder = f"{store.root.path}/{paths.HIDDEN}/events"
         return folder, store.node, store.durability == "full"
 
-    def watch_restores(self, watch: Watch) -> int:
-        """Look at all of them once; return how many were noted. Raise OSError."""
+    def look_after(self, watch: Watch) -> int:
+        """Look at what may have changed; return at how many objects. Raise OSError."""
         count = 0
-        for one in notes.all_of(self.store.root):
-            count += 1
-            try:
-                self._look(watch, one)
-            except (CannotAsk, StoreError, OSError) as error:
-                log.warning("%s/%s: %s", one.bucket, ascii(one.key)[1:-1], error)
+        try:
+            for note in self._to_look_at(watch):
+                count += 1
+                try:
+                    self._look(watch, note)
+                except (StoreError, OSError) as error:
+                    log.warning("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], error)
+                    if note.folder == RESTORES:
+                        watch.memory.announce((note.bucket, note.key))
+        except OSError:
+            watch.memory.forget()
+            raise
         return count
 
-    def _look(self, watch: Watch, one: Asked) -> None:
-        """Look at an object, and again under its lock when there is something to do."""
-        store = self.store
-        try:
-            if _next(watch, one, store.head(one.bucket, one.key)) == WAIT:
-                return
-            word, request = store.ask_restore(
-                one.bucket, one.key, lambda fd, record: self._act(watch, one, fd, record)
-            )
-        except (NoSuchKey, NoSuchBucket):
-            notes.forget(store.root, one.bucket, one.key)
-            return
-        if request is not None:
-            log.info("%s/%s: %s", one.bucket, ascii(one.key)[1:-1], word)
+    def _to_look_at(self, watch: Watch) -> Iterator[Note]:
+        root, due = self.store.root, watch.memory.due()
+        if due is None:
+            yield from notes.all_of(root, RESTORES)
+        else:
+            yield from (note for name in due if (note := self._note(watch, name)) is not None)
+        for folder in notes.NEW:
+            yield from notes.all_of(root, folder, watch.handed)
 
-    def _act(self, watch: Watch, one: Asked, fd: int, record: Record) -> tuple[str, Restore | None]:
-        """Do what is to be done; return what has become true of which request."""
-        what = _next(watch, one, record)
+    def _note(self, watch: Watch, name: Name) -> Note | None:
+        if Note(RESTORES, *name, 0.0).id in watch.handed:
+            return None
+        note = notes.one_of(self.store.root, *name)
+        if note is None:
+            watch.memory.put(name, None)
+        return note
+
+    def _look(self, watch: Watch, note: Note) -> None:
+        """Look at an object, and again under its lock when there is something to do."""
+        if not self._is_ours(note):
+            return
+        store, name = self.store, (note.bucket, note.key)
+        try:
+            record = store.head(*name)
+            if note.folder in _SIMPLE:
+                self._look_simply(watch, note, record)
+                return
+            known = _known(note, record)
+            if known is None or _next(note, record) != WAIT or note.folder != RESTORES:
+                known = store.ask_restore(*name, lambda *at: self._act(watch, note, *at))
+        except (NoSuchKey, NoSuchBucket):
+            if note.folder != ARCHIVES or _is_stray(note):
+                self.forget(note)
+            known = None
+        if note.folder == RESTORES or known is not None:
+            watch.memory.put(name, known)
+
+    def _is_ours(self, note: Note) -> bool:
+        """Whether it is this node's to ask the archiver."""
+        if note.folder == RESTORES or note.node == self.store.node:
+            return True
+        return time.time() - note.moment_s > ORPHAN_S
+
+    def _look_simply(self, watch: Watch, note: Note, record: Record) -> None:
+        """Have an object archived or released, or forget that, where it needs not be."""
+        verb = _SIMPLE[note.folder]
+        if _WANTED[verb](record):
+            watch.ask(verb, File(self.path_of(note.bucket, note.key), record.ino), note)
+        elif note.folder == RELEASES or _is_offline(record) or _is_stray(note):
+            self.forget(note)
+
+    def _act(self, watch: Watch, note: Note, fd: int, record: Record) -> Known | None:
+        """Do what is to be done; return what is to be known of the object, None for nothing."""
+        what = _next(note, record)
         request = restores.decode(record.restore)
-        file = File(f"{self.store.root.path}/{one.bucket}/{one.key}", fd, record.ino)
         if what == FORGET or request is None:
-            notes.forget(self.store.root, one.bucket, one.key)
-        elif what == RESTORED:
+            self.forget(note)
+            return None
+        if what == ASK:
+            file = File(self.path_of(note.bucket, note.key), record.ino, request.tier)
+            watch.ask(STAGE, file, note)
+            return None if note.folder == NEW_RESTORES else _known(note, record)
+        if what == ENDED:
+            self._end(watch, note, fd, record, request)
+            return None
+        if what == RESTORED:
             request = cold.settled(request)
-            subject = Subject(one.bucket, one.key, record, request)
+            subject = Subject(note.bucket, note.key, record, request)
             with telling.about(self, watch.events, COMPLETED, subject):
                 restores.write(fd, request)
-            return what, request
-        elif what == ENDED:
-            subject = Subject(one.bucket, one.key, record, request)
-            with telling.about(self, watch.events, DELETE, subject):
-                if watch.driver is not None and not _is_offline(record):
-                    watch.driver.release(file)
-                changing.put(fd, {RESTORE: None})
-            notes.forget(self.store.root, one.bucket, one.key)
-            return what, request
-        elif what == ASK and watch.driver is not None:
-            watch.driver.stage(file._replace(tier=request.tier))
-            notes.note(self.store.root, one.bucket, one.key)
-        return what, None
+            log.info("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], what)
+        if note.folder == NEW_RESTORES:
+            notes.mark(self.store.root, note.bucket, note.key, note.tier)
+        return Known(record.ino, _due(note, request))
+
+    def _end(self, watch: Watch, note: Note, fd: int, record: Record, request: Restore) -> None:
+        subject = Subject(note.bucket, note.key, record, request)
+        if not _is_offline(record) and watch.can(RELEASE):
+            notes.note(self.store.root, RELEASES, note.bucket, note.key, "", self.store.node)
+        with telling.about(self, watch.events, DELETE, subject):
+            changing.put(fd, {RESTORE: None})
+        self.forget(note)
+        log.info("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], ENDED)
+
+    # what a driver has done
+
+    def asked_for(self, bucket: str, key: str, tier: str, *, flagged: bool) -> None:
+        """Write down that the archiver was asked for an object, with this tier."""
+
+        def write(fd: int, record: Record) -> None:
+            request = restores.decode(record.restore)
+            if request is not None and request.open and flagged and not request.flagged:
+                restores.write(fd, replace(request, flagged=True))
+            notes.mark(self.store.root, bucket, key, tier)
+
+        self._write_down(bucket, key, write)
+
+    def stage_failed(self, bucket: str, key: str, tier: str) -> None:
+        """Write down that the archiver could not be asked for an object, or did not bring it."""
+
+        def write(fd: int, record: Record) -> None:
+            request = restores.decode(record.restore)
+            if request is not None and request.open and request.tier == tier:
+                restores.write(fd, replace(request, failed=True))
+            notes.mark(self.store.root, bucket, key, tier)
+
+        self._write_down(bucket, key, write)
+
+    def _write_down(self, bucket: str, key: str, write: Any) -> None:
+        try:
+            self.store.ask_restore(bucket, key, write)
+        except (NoSuchKey, NoSuchBucket):
+            pass  # it was deleted meanwhile
+        except StoreError as error:
+            log.warning("%s/%s: %s", bucket, ascii(key)[1:-1], error)
+
+    def forget(self, note: Note) -> None:
+        """Remove a note. Raise OSError."""
+        notes.forget(self.store.root, note)
+
+    # files and objects
+
+    def path_of(self, bucket: str, key: str) -> str:
+        """Return the absolute path of an object."""
+        return f"{self.store.root.path}/{bucket}/{key}"
+
+    def name_of(self, path: str) -> Name:
+        """Return the bucket and the key of a path that ``path_of`` made."""
+        bucket, _, key = path.removeprefix(f"{self.store.root.path}/").partition("/")
+        return bucket, key
+
+    def can_flag(self) -> bool:
+        """Whether the archiver's flags can be set."""
+        return self.store.capabilities.privileged
+
+    @contextmanager
+    def opened(self, file: File) -> Iterator[int]:
+        """Open a file for a driver. Raise FileNotFoundError when another is there now, OSError."""
+        try:
+            with self.store.open(*self.name_of(file.path)) as opened:
+                if opened.record.ino != file.ino:
+                    raise FileNotFoundError(file.path)
+                yield opened.fd
+        except (NoSuchKey, NoSuchBucket) as error:
+            raise FileNotFoundError(file.path) from error
 
 
-def _next(watch: Watch, one: Asked, record: Record) -> str:
-    """Return what is to be done about an object."""
+def _known(note: Note, record: Record) -> Known | None:
+    """Return what is to be known of an object that was asked back, None if it is not any more."""
+    request = restores.decode(record.restore)
+    return None if request is None else Known(record.ino, _due(note, request))
+
+
+def _due(note: Note, request: Restore) -> float:
+    """Return when there is something to do, though nothing changes (s since 1970)."""
+    if not request.open:
+        return request.end_s
+    return float("inf") if request.flagged or request.failed else note.moment_s + ASK_AGAIN_S
+
+
+def _next(note: Note, record: Record) -> str:
+    """Return what is to be done about an object that was asked back."""
     request = restores.decode(record.restore)
     now_s = time.time()
     if request is None:
@@ -121,13 +322,33 @@ def _next(watch: Watch, one: Asked, record: Record) -> str:
         return ENDED if request.end_s <= now_s else WAIT
     if not _is_offline(record):
         return RESTORED
-    return ASK if _is_forgotten(request) and watch.must_ask(one, now_s) else WAIT
+    if request.failed:
+        return WAIT
+    if note.folder == NEW_RESTORES:
+        return ASK if note.tier == request.tier else FORGET
+    return ASK if not request.flagged and _due(note, request) <= now_s else WAIT
 
 
 def _is_offline(record: Record) -> bool:
     return record.state is not None and record.state.offline_blocks > 0
 
 
-def _is_forgotten(asked: Restore) -> bool:
-    """Whether only a process knows of the request, and the archiver's flags do not."""
-    return not (asked.flagged or asked.failed)
+def _is_stray(note: Note) -> bool:
+    return time.time() - note.moment_s > STRAY_S
+
+
+def _is_to_archive(record: Record) -> bool:
+    return record.storage_class in COLD_CLASSES and not _is_offline(record)
+
+
+def _is_to_release(record: Record) -> bool:
+    return not record.restore and not _is_offline(record)
+
+
+_FOLDER = {STAGE: NEW_RESTORES, ARCHIVE: ARCHIVES, RELEASE: RELEASES}
+_SIMPLE = {ARCHIVES: ARCHIVE, RELEASES: RELEASE}
+_WANTED: dict[str, Callable[[Record], bool]] = {
+    STAGE: _is_offline,
+    ARCHIVE: _is_to_archive,
+    RELEASE: _is_to_release,
+}

@@ -7,7 +7,7 @@ from functools import partial
 
 from s3filters.backends.fs import cold
 from s3filters.backends.fs.intake import Buffers, absorb
-from s3filters.backends.fs.parts import Part, no_version, of_directory, write_check
+from s3filters.backends.fs.parts import Check, Part, no_version, of_directory, write_check
 from s3filters.s3 import headers as object_headers
 from s3filters.s3.body import Body
 from s3filters.s3.call import Call
@@ -81,8 +81,14 @@ class Writing(Part):
             data,
             attributes_of(call, body),
             only_if_absent,
-            write_check(call),
+            self._check(call),
         )
+
+    def _check(self, call: Call) -> Check | None:
+        check, headers = write_check(call), call.headers
+        if not call.tiered or headers is None:
+            return check
+        return cold.noting(self, call, lambda: headers.storage_class, check)
 
     def _put_stream(self, call: Call, body: Body, only_if_absent: bool) -> Record:
         draft = self.offload.run(self.store_of(call).draft, call.bucket, call.key)
@@ -90,7 +96,7 @@ class Writing(Part):
             absorb(draft, body, self._buffers, self.offload)
             body.verify()
             return self.offload.run(  # type: ignore[no-any-return]
-                partial(draft.commit, only_if_absent=only_if_absent, check=write_check(call)),
+                partial(draft.commit, only_if_absent=only_if_absent, check=self._check(call)),
                 attributes_of(call, body),
             )
         except BaseException:

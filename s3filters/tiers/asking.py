@@ -1,0 +1,197 @@
+"""Gathers what an archiver is to be asked for, and gives it to a driver in batches.
+
+A file waits once for each verb; asked for again it waits for the faster tier. A batch has files of
+one tier, the fastest that waits, in the driver's order and from where the last batch ended, as a
+lift goes: so none waits for ever, and tapes are read forwards. What was not done is tried again,
+later each time, and given up in the end.
+
+All of it is in memory: a death of the process forgets it, and who looks at the notes asks again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from s3filters.tiers.base import FASTEST_FIRST, Driver, File, Settings
+
+log = logging.getLogger("s3filters.tiers")
+
+MOST_WAITING = 1_000_000  # files of one verb
+FIRST_RETRY_S = 5.0  # doubled each time
+LAST_RETRY_S = 3600.0
+
+
+class Listener(Protocol):
+    """Who wants to know what becomes of files; called in the threads of the queues."""
+
+    def is_wanted(self, verb: str, file: File) -> bool:
+        """Whether a file that waited is to be asked for still, just before it is."""
+
+    def done(self, verb: str, file: File) -> None:
+        """A file was asked for."""
+
+    def given_up(self, verb: str, file: File) -> None:
+        """A file was tried too often."""
+
+    def dropped(self, verb: str, file: File) -> None:
+        """A file is not wanted any more."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    file: File
+    tries: int = 0
+    not_before: float = 0.0
+
+
+class Asking:
+    """A driver's queues, one for each verb.
+
+    :param settings: how many files at a time, after how long, how often; kept as ``settings``
+    """
+
+    def __init__(self, driver: Driver, settings: Settings, listener: Listener) -> None:
+        self.driver = driver
+        self.settings = settings
+        self._listener = listener
+        self._queues: dict[str, _Queue] = {}
+
+    def add(self, verb: str, file: File) -> bool:
+        """Let a file wait; return whether there was room for it."""
+        return self._queue(verb).add(file)
+
+    def _queue(self, verb: str) -> _Queue:
+        if verb not in self._queues:  # its thread begins here: none survives the fork of a worker
+            self._queues[verb] = _Queue(self, verb)
+        return self._queues[verb]
+
+    def close(self) -> None:
+        """Forget all that waits, and let the threads end."""
+        for queue in self._queues.values():
+            queue.close()
+
+    def ask(self, verb: str, batch: list[_Waiting]) -> list[_Waiting]:
+        """Give a batch to the driver; return those that are to be tried again."""
+        wanted = [one for one in batch if self._is_wanted(verb, one.file)]
+        files = [one.file for one in wanted]
+        try:
+            undone = set(getattr(self.driver, verb)(files) if files else ())
+        except Exception:  # a driver may be anybody's, and the work of all others goes on
+            log.exception("%s of %d files failed", verb, len(files))
+            undone = {file.path for file in files}
+        again = []
+        for one in wanted:
+            if one.file.path not in undone:
+                self._tell(self._listener.done, verb, one.file)
+                continue
+            one.tries += 1
+            if one.tries <= self.settings.retries:
+                wait_s = min(FIRST_RETRY_S * 2 ** (one.tries - 1), LAST_RETRY_S)
+                one.not_before = monotonic() + wait_s
+                again.append(one)
+                continue
+            log.error("%s of %s failed %d times", verb, ascii(one.file.path), one.tries)
+            self._tell(self._listener.given_up, verb, one.file)
+        return again
+
+    def _is_wanted(self, verb: str, file: File) -> bool:
+        try:
+            if self._listener.is_wanted(verb, file):
+                return True
+        except Exception:
+            log.exception("nobody knows whether %s of %s is wanted", verb, ascii(file.path))
+        self._tell(self._listener.dropped, verb, file)
+        return False
+
+    def _tell(self, told: Callable[[str, File], None], verb: str, file: File) -> None:
+        try:
+            told(verb, file)
+        except Exception:
+            log.exception("nobody could note what became of %s of %s", verb, ascii(file.path))
+
+
+class _Queue:
+    """The files that wait for one verb, and the thread that sees to them."""
+
+    def __init__(self, asking: Asking, verb: str) -> None:
+        self._asking = asking
+        self._verb = verb
+        self._changed = threading.Condition()
+        self._waiting: dict[str, _Waiting] = {}
+        self._ended = False
+        self._last: dict[str, Any] = {}  # tier -> where its last batch ended
+        threading.Thread(target=self._work, name=verb, daemon=True).start()
+
+    def add(self, file: File) -> bool:
+        with self._changed:
+            known = self._waiting.get(file.path)
+            if known is not None:
+                tier = min(known.file.tier, file.tier, key=_rank)
+                known.file = file._replace(tier=tier)
+                return True
+            if len(self._waiting) >= MOST_WAITING:
+                return False
+            self._waiting[file.path] = _Waiting(file)
+            self._changed.notify()
+            return True
+
+    def close(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while batch := self._take():
+            again = self._asking.ask(self._verb, batch)
+            with self._changed:
+                for one in again:
+                    self._waiting.setdefault(one.file.path, one)
+
+    def _take(self) -> list[_Waiting]:
+        """Wait for files, and a moment longer for more of them; return the next batch.
+
+        Return none when there is nothing to do any more.
+        """
+        settings = self._asking.settings
+        with self._changed:
+            while not (due := self._due()) and not self._ended:
+                self._changed.wait(self._pause())
+            if len(due) < settings.batch:
+                self._changed.wait_for(
+                    lambda: len(self._waiting) >= settings.batch, settings.wait_s
+                )
+                due = self._due()
+            if self._ended:
+                return []
+            tier = min((one.file.tier for one in due), key=_rank)
+            batch = self._next([one for one in due if one.file.tier == tier], tier)
+            for one in batch:
+                del self._waiting[one.file.path]
+            return batch
+
+    def _next(self, due: list[_Waiting], tier: str) -> list[_Waiting]:
+        order = self._asking.driver.order
+        keyed = sorted(((order(one.file), one) for one in due), key=lambda pair: pair[0])
+        last = self._last.get(tier)
+        ahead = [pair for pair in keyed if last is None or pair[0] > last]
+        chosen = (ahead or keyed)[: self._asking.settings.batch]
+        self._last[tier] = chosen[-1][0]
+        return [one for _, one in chosen]
+
+    def _due(self) -> list[_Waiting]:
+        now = monotonic()
+        return [one for one in self._waiting.values() if one.not_before <= now]
+
+    def _pause(self) -> float | None:
+        if not self._waiting:
+            return None
+        return max(0.01, min(one.not_before for one in self._waiting.values()) - monotonic())
+
+
+def _rank(tier: str) -> int:
+    return FASTEST_FIRST.index(tier) if tier in FASTEST_FIRST else len(FASTEST_FIRST)
