@@ -255,7 +255,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         chown_uid=settings.chown_uid,
         chown_gid=settings.chown_gid,
     )
-    _say(backend.store.where())
+    _say(backend.store.where(needed=settings.projects))
     backend.store.names.budget = settings.listing_memory << 20
     days = settings.abort_incomplete_days
     return FsApp(backend, settings.sweep_age, days * DAY_S if days else None)

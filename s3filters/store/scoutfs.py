@@ -109,7 +109,9 @@ class Capabilities:
 
 
 NOT_HERE = Capabilities(
-    0, False, ("This is not ScoutFS: no object is ever offline, and no block can be moved.",)
+    0,
+    False,
+    ("This is not ScoutFS: no object is ever offline, no block is moved, no file has a project.",),
 )
 
 

@@ -97,13 +97,17 @@ class Tree:
         """What ScoutFS offers, where it is one; a file system of this machine is not asked."""
         return scoutfs.NOT_HERE if self.local else scoutfs.detect(self.root.fd)
 
-    def where(self) -> tuple[str, ...]:
-        """Say for the log where the buckets are and then, on ScoutFS, what is missing there."""
+    def where(self, *, needed: bool = False) -> tuple[str, ...]:
+        """Say for the log where the buckets are and then what ScoutFS has, and is missing there.
+
+        :param needed: whether that there is no ScoutFS is missed, too
+        """
         found = self.capabilities
-        if not found.scoutfs:
-            return (f"buckets are in {self.root.path}, on {self.filesystem}",)
-        words = f"buckets are in {self.root.path}, on ScoutFS of format {found.format_version}"
-        return (words, *found.missing)
+        if found.scoutfs:
+            words = f"buckets are in {self.root.path}, on ScoutFS of format {found.format_version}"
+            return (words, *found.missing)
+        words = f"buckets are in {self.root.path}, on {self.filesystem}"
+        return (words, *found.missing) if needed else (words,)
 
     @cached_property
     def moves_blocks(self) -> bool:

@@ -11,7 +11,7 @@ from s3filters.pipeline import fs
 from s3filters.s3.call import Call, Identity
 from s3filters.s3.errors import S3Error
 from s3filters.store import filesystem
-from s3filters.store.scoutfs import Capabilities
+from s3filters.store.scoutfs import NOT_HERE, Capabilities
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 
@@ -187,6 +187,16 @@ def test_what_is_missing_on_scoutfs_is_a_warning(make, monkeypatch, caplog):
         make()
     assert "on ScoutFS of format 1" in caplog.text
     assert [r.levelname for r in caplog.records if "CAP_SYS_ADMIN" in r.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize(("wanted", "warnings"), [("yes", 1), ("no", 0)])
+def test_projects_where_files_have_none_are_a_warning(make, monkeypatch, caplog, wanted, warnings):
+    monkeypatch.setattr(Tree, "capabilities", NOT_HERE)
+    for _ in range(2):
+        make(projects=wanted)
+    found = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(found) == warnings
+    assert all("not ScoutFS" in words and "no file has a project" in words for words in found)
 
 
 @pytest.mark.parametrize(("wanted", "project"), [("yes", 7), ("no", 0)])
