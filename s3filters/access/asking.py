@@ -38,6 +38,8 @@ from s3filters.s3.errors import S3Error
 
 log = logging.getLogger(__name__)
 
+_SHORT = 512  # bytes of an ACL that may be kept with what it grants
+
 Tags = Mapping[str, str]
 
 
@@ -117,6 +119,15 @@ class Asking:
         if denial is not None:
             raise refusal(denial, self.requester, action, self.facts.name, key)
 
+    def demand_of(self, record: Any, action: str, key: str) -> None:
+        """Demand an action on an object by its record."""
+        granted = self.requester, action, record.acl
+        if granted in self.facts.granted:
+            return
+        self.demand(action, key, facts.of_object(record.acl), self.tags_of(record))
+        if self.facts.policy is None and len(record.acl) <= _SHORT:
+            self.facts.remember(granted)  # nothing else of an object counts there, nor its key
+
     def tags_of(self, record: Any) -> Tags | None:
         """Return the tags of an object if anybody is going to ask."""
         return None if self.facts.policy is None else self._tags_in(record)
@@ -168,10 +179,9 @@ class OnObject:
         if record is None:
             for action in self._wanted:
                 asking.demand(action, self._key, MISSING, {})
-        elif self.later:
-            target, tags = facts.of_object(record.acl), asking.tags_of(record)
+        else:
             for action in self.later:
-                asking.demand(action, self._key, target, tags)
+                asking.demand_of(record, action, self._key)
 
     def shows_tags(self, record: Any) -> bool:
         """True when the requester may know of the tags of an object that he has been let see."""

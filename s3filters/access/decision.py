@@ -33,7 +33,8 @@ _OWNERS = (actions.READ_ACP, actions.WRITE_ACP)  # what an owner keeps whatever 
 _BUCKETS_SIDE = actions.OF_BUCKETS | actions.OF_BUCKET_OWNER
 _OF_SERVICE = {actions.LIST_BUCKETS: ROLES, actions.CREATE_BUCKET: (ADMIN, USERPLUS)}
 _MOST_GRANTED = 256
-Granted = tuple[Requester | None, str, Connection]  # who may do what over which connection
+# Who may do what, over which connection or with an object of which ACL as it is stored
+Granted = tuple[Requester | None, str, Connection | bytes]
 _UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 
 
@@ -41,7 +42,8 @@ _UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 class BucketFacts:
     """What a bucket says about access. ``owner`` is empty when it is nobody's.
 
-    ``granted`` remembers what was decided for all keys, and for all requests of a connection.
+    ``granted`` remembers what was decided for all keys, and for all requests of a connection or
+    for all objects with an ACL.
     """
 
     name: str

@@ -81,6 +81,20 @@ def test_what_was_granted_before_is_granted_to_nobody_else_and_from_nowhere_else
         assert len(bucket.granted) <= 3
 
 
+def test_what_an_acl_grants_is_kept_for_some_acls_that_are_short(monkeypatch):
+    monkeypatch.setattr(decision, "_MOST_GRANTED", 3)
+    bucket = BucketFacts("pail", "owner", WRITER)
+    for number in range(5):
+        bob = grants.Grant(grants.USER, "bob", "READ")
+        more = (grants.Grant(grants.USER, "x" * 100, "READ"),) * (number if number < 4 else 9)
+        acl = grants.encode(grants.Acl(f"owner{number}", (bob, *more)))
+        check = Asking(BOB, bucket, CALL, {}, dict).of_object("key", READ)
+        check(SimpleNamespace(acl=acl, tags={}))
+        assert ((BOB, "s3:GetObject", acl) in bucket.granted) is (len(acl) <= 512)
+        assert 1 <= len(bucket.granted) <= 3
+    assert len(acl) > 512
+
+
 def test_where_acls_count_the_object_decides():
     check = asking(ownership=WRITER).of_object("key", READ)
     assert check.later

@@ -17,7 +17,7 @@ from s3filters.access.principals import Requester
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from tests import oracle
-from tests.oracle import EMPTY, ON_BUCKET, ON_OBJECT, WORLDS, Statement
+from tests.oracle import EMPTY, GRANTS, ON_BUCKET, ON_OBJECT, WORLDS, Statement
 
 ROLES = {"boss": "admin", "owner": "userplus", "maker": "userplus"}
 PEOPLE = {
@@ -83,11 +83,15 @@ def test_whoever_may_list_learns_of_a_missing_key_and_nobody_whom_the_policy_den
         assert (found is None) is (may_list and not denied)
 
 
-@given(WORLDS, st.lists(st.tuples(KEYS, st.booleans()), min_size=2, max_size=3))
+OBJECTS = st.tuples(st.sampled_from(["owner", "eve"]), GRANTS)
+
+
+@given(WORLDS, st.lists(st.tuples(KEYS, OBJECTS, st.booleans()), min_size=2, max_size=3))
 def test_what_a_bucket_remembers_of_earlier_requests_changes_no_decision(world, requests):
-    facts, target = facts_of(world)
-    there = SimpleNamespace(acl=grants.encode(target.acl))
-    for key, secure in requests * 2:
+    facts, _ = facts_of(world)
+    for key, target, secure in requests * 2:
+        now = (*world[:3], target, *world[4:-1], secure)
+        there = SimpleNamespace(acl=grants.encode(acl_of(*target)))
         call = Call("GetObject", "pail", key)
         environ = {"wsgi.url_scheme": "https" if secure else "http"}
         for (name, who), action in product(PEOPLE.items(), ON_OBJECT):
@@ -98,7 +102,7 @@ def test_what_a_bucket_remembers_of_earlier_requests_changes_no_decision(world, 
                 may = True
             except S3Error:
                 may = False
-            assert may is oracle.allows(name, action, key, (*world[:-1], secure)), (name, action)
+            assert may is oracle.allows(name, action, key, now), (name, action)
 
 
 @given(WORLDS, KEYS)
