@@ -95,6 +95,10 @@ class InvalidObjectState(StoreError):
     """The data that are needed are on tape."""
 
 
+class ConditionalRequestConflict(StoreError):
+    """Another node of a ScoutFS compares and changes the same object just now."""
+
+
 class AccessDenied(StoreError):
     """The file system says no, a symbolic link leads out of the root, or the object is locked."""
 

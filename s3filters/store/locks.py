@@ -20,7 +20,7 @@ appear while somebody relies on it being absent.
 
 Reach: the machine's own file systems, and NFSv4 and other network file systems that carry locks to
 the server. On ScoutFS locks stay on the node: there exactly one of many ``only_if_absent`` wins
-across nodes (link is coherent), while If-Match is exact among the gateways of one node. A file
+across nodes (link is coherent), and If-Match has names of its own for it (``comparing``). A file
 system without any locks fails every verb that needs them: no silent second winner.
 """
 

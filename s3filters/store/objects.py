@@ -25,6 +25,7 @@ from s3filters.store import (
     xattrs,
 )
 from s3filters.store.beneath import DIRECTORY
+from s3filters.store.comparing import Comparison
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.place import Check, leads_to_directory
 from s3filters.store.tree import Tree
@@ -171,18 +172,25 @@ def _delete_in(
     tree: Tree, directory: int, last: bytes, name: tuple[str, str], check: Check | None
 ) -> bool:
     """Look, ask and act, under the key's lock; False when there was nothing to delete."""
-    found = _stat(directory, last)
-    if check is not None:
-        check(None if found is None else _record(tree, directory, last, found, name))
-    if found is None or not _is_there(tree, directory, last, found, name[1]):
-        return False
-    target = b"/proc/self/fd/%d/%b" % (directory, last)
-    promises.check(tree.root.fd, b"/".join(map(str.encode, name)), target, directory)
-    if stat.S_ISDIR(found.st_mode):
-        _remove_directory(tree, directory, last)
-    else:
-        with freeing.later(directory, last):
-            os.unlink(last, dir_fd=directory)
+    path = b"/".join(map(str.encode, name))
+    with Comparison(tree, path) as comparison:
+        found, asked = _stat(directory, last), check is None
+        while check is not None and not asked:
+            current = None if found is None else _record(tree, directory, last, found, name)
+            asked = comparison.ask(check, current)
+            if not asked:
+                comparison.claim()
+                found = _stat(directory, last)
+        if found is None or not _is_there(tree, directory, last, found, name[1]):
+            return False
+        target = b"/proc/self/fd/%d/%b" % (directory, last)
+        promises.check(tree.root.fd, path, target, directory)
+        comparison.confirm()
+        if stat.S_ISDIR(found.st_mode):
+            _remove_directory(tree, directory, last)
+        else:
+            with freeing.later(directory, last):
+                os.unlink(last, dir_fd=directory)
     _step(tree, "removed")
     return True
 

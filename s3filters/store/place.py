@@ -58,6 +58,7 @@ from typing import TypeAlias
 from s3filters.store import describing, errors, freeing, hidden, locks, parents, paths, promises
 from s3filters.store.beneath import DIRECTORY, READ, Kind
 from s3filters.store.commits import Visit
+from s3filters.store.comparing import Comparison
 from s3filters.store.metadata import Attributes, Record
 from s3filters.store.owners import KEEP, Owner
 from s3filters.store.parents import Way
@@ -350,17 +351,24 @@ class Draft:
         synced = check is None
         if synced:
             self._sync_replacement()
-        with locks.hold(self._tree.root, self.path):
+        with (
+            locks.hold(self._tree.root, self.path),
+            Comparison(self._tree, self.path) as comparison,
+        ):
             for _ in range(_ATTEMPTS):
                 taken, current = self._look(directory, last, only_if_absent or check is not None)
                 if only_if_absent and current is not None:
                     raise errors.AlreadyExists
-                if check is not None:
-                    check(current)
+                if check is not None and not comparison.ask(check, current):
+                    self._sync_replacement()  # before others are held up by the claim
+                    synced = True
+                    comparison.claim()
+                    continue
                 if taken:
                     self._check_promises(directory, last)
                     if not synced:
                         self._sync_replacement()
+                    comparison.confirm()
                     self._rename_over(directory, last)
                     return False
                 if self._link(directory, last):

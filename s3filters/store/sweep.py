@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Iterator
 
-from s3filters.store import joining, locks, paths, place, removing, settings, uploads
+from s3filters.store import comparing, joining, locks, paths, place, removing, settings, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import Busy, StoreError
 from s3filters.store.hidden import PREFIX
@@ -83,7 +83,7 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
             with contextlib.suppress(OSError):  # in use, or gone
                 count += _sweep_node(hidden, name, age_s)
     for name in _old_names(hidden, age_s):
-        if _ON_ITS_WAY.match(name):
+        if _ON_ITS_WAY.match(name) or comparing.is_claim(name):
             with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
                 if free:
                     os.unlink(name, dir_fd=hidden)

@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from s3filters.store import Store, claims, errors, joining, locks, removing
+from s3filters.store import Store, claims, comparing, errors, joining, locks, removing
 from s3filters.store.errors import Busy
+from s3filters.store.metadata import Record
+from tests.scoutfs.cold import Cold
 from tests.unit.store.conftest import BUCKET, Box, attributes
-from tests.unit.store.multipart import KEY, begin, describe, put
+from tests.unit.store.multipart import KEY, begin, describe, md5, numbers, put
 from tests.unit.store.multipart import folder as folder_of
 
 BLOCK = 4096
@@ -191,6 +194,204 @@ def test_of_many_that_create_a_name_on_two_nodes_one_wins(nodes: list[Box]) -> N
         won = list(pool.map(create, range(8)))
     assert sum(won) == 1
     assert nodes[0].get("key") == b"%d" % won.index(True)
+
+
+# Conditions --------------------------------------------------------------------------------------
+
+
+class Stale(Exception):
+    """The object is not what was compared with."""
+
+
+def matching(etag: str) -> Callable[[Record | None], None]:
+    """A check as If-Match makes one."""
+
+    def check(current: Record | None) -> None:
+        if current is None or current.etag != etag:
+            raise Stale
+        comparing.exactly()
+
+    return check
+
+
+def swap(box: Box, old: str, new: bytes) -> Record:
+    """Replace the object whose ETag is ``old``."""
+    given = attributes(etag=md5(new))
+    return box.store.put_small(BUCKET, "key", new, given, check=matching(old))
+
+
+def claims_in(box: Box) -> list[str]:
+    return [name for name in os.listdir(box.path / ".sgwtmp") if name.startswith("if.")]
+
+
+def test_no_change_that_is_conditional_on_another_is_lost(nodes: list[Box]) -> None:
+    nodes[0].put("key", b"0", changes={"etag": md5(b"0")})
+    each, stale = 12, []
+
+    def count(box: Box) -> None:
+        done = 0
+        while done < each:
+            before = int(box.get("key"))
+            try:
+                swap(box, md5(b"%d" % before), b"%d" % (before + 1))
+                done += 1
+            except Stale:
+                stale.append(before)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(count, nodes))
+    assert int(nodes[0].get("key")) == 2 * each
+    assert claims_in(nodes[0]) == []
+
+
+@pytest.mark.parametrize("step", ["file synced", "replacement synced"])
+@pytest.mark.parametrize("other", ["swap", "delete"])
+def test_who_compares_sees_what_another_node_did_meanwhile(
+    nodes: list[Box], step: str, other: str
+) -> None:
+    nodes[0].store.durability = "full"
+    nodes[0].put("key", b"old", changes={"etag": md5(b"old")})
+
+    def meanwhile() -> None:
+        if other == "swap":
+            swap(nodes[1], md5(b"old"), b"theirs")
+        else:
+            nodes[1].delete("key", matching(md5(b"old")))
+
+    at(nodes[0], step, meanwhile)
+    with pytest.raises(Stale):
+        swap(nodes[0], md5(b"old"), b"ours")
+    assert nodes[0].files() == ([] if other == "delete" else ["key"])
+
+
+@pytest.mark.parametrize("verb", ["swap", "delete", "complete"])
+def test_while_one_node_compares_and_acts_another_is_refused(
+    nodes: list[Box], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(comparing, "PATIENCE_S", 0.05)
+    nodes[0].put("key", b"old", changes={"etag": md5(b"old")})
+    upload = begin(nodes[0], "key")
+    put(nodes[0], upload, 1, b"part")
+    name = upload.bucket, upload.key, upload.id
+    refused = []
+
+    def meanwhile() -> None:
+        with pytest.raises(errors.ConditionalRequestConflict) as caught:
+            if verb == "swap":
+                swap(nodes[1], md5(b"old"), b"theirs")
+            elif verb == "delete":
+                nodes[1].delete("key", matching(md5(b"old")))
+            else:
+                nodes[1].store.complete(name, [1], describe, check=matching(md5(b"old")))
+        refused.append(caught.value)
+
+    at(nodes[0], "hidden", meanwhile)
+    swap(nodes[0], md5(b"old"), b"ours")
+    assert refused
+    assert nodes[1].get("key") == b"ours"
+    assert claims_in(nodes[0]) == []
+    assert numbers(nodes[0], upload) == [1]
+
+
+def test_a_node_that_died_while_it_compared_holds_nobody_up_for_long(
+    nodes: list[Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "PATIENCE_S", 0.05)
+    nodes[0].put("key", b"old", changes={"etag": md5(b"old")})
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparing.Comparison, "_let_go", die)
+        at(nodes[0], "hidden", die)
+        with pytest.raises(KeyboardInterrupt):
+            swap(nodes[0], md5(b"old"), b"ours")
+    assert len(claims_in(nodes[0])) == 1
+    with pytest.raises(errors.ConditionalRequestConflict):
+        swap(nodes[1], md5(b"old"), b"theirs")
+    swap(nodes[0], md5(b"old"), b"same node")  # goes on at once
+    with monkeypatch.context() as patch:
+        patch.setattr(comparing.Comparison, "_let_go", lambda *_: None)
+        swap(nodes[0], md5(b"same node"), b"left a name")
+    monkeypatch.setattr(comparing, "STALE_S", 0)
+    swap(nodes[1], md5(b"left a name"), b"theirs")
+    assert nodes[0].get("key") == b"theirs"
+    assert claims_in(nodes[0]) == []
+
+
+def test_who_took_too_long_to_compare_changes_nothing(
+    nodes: list[Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes[0].put("key", b"old", changes={"etag": md5(b"old")})
+    real = comparing.Comparison.confirm
+
+    def sleepy(comparison: comparing.Comparison) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(comparing, "STALE_S", 0)
+        for path in (nodes[0].path / ".sgwtmp").glob("if.*"):
+            path.unlink()  # as another node does by then
+        real(comparison)
+
+    monkeypatch.setattr(comparing.Comparison, "confirm", sleepy)
+    with pytest.raises(errors.ConditionalRequestConflict):
+        swap(nodes[0], md5(b"old"), b"ours")
+    assert nodes[0].get("key") == b"old"
+
+
+@pytest.mark.parametrize("verb", ["put", "copy", "complete", "delete"])
+def test_if_match_compares_for_all_nodes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    cold = Cold(folder, tmp_path)
+    etag = cold.s3.put_object(Bucket="box", Key="key", Body=b"old")["ETag"]
+    name = {"Bucket": "box", "Key": "key"}
+    begun = cold.s3.create_multipart_upload(**name)["UploadId"]
+    part = cold.s3.upload_part(**name, UploadId=begun, PartNumber=1, Body=b"part")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    verbs = {
+        "put": lambda etag: cold.s3.put_object(**name, Body=b"new", IfMatch=etag),
+        "copy": lambda etag: cold.s3.copy_object(
+            **name, CopySource="box/key", MetadataDirective="REPLACE", IfMatch=etag
+        ),
+        "complete": lambda etag: cold.s3.complete_multipart_upload(
+            **name, UploadId=begun, MultipartUpload=parts, IfMatch=etag
+        ),
+        "delete": lambda etag: cold.s3.delete_object(**name, IfMatch=etag),
+    }
+    claimed = []
+    real = comparing.Comparison.claim
+
+    def claim(comparison: comparing.Comparison) -> None:
+        real(comparison)
+        claimed.extend((cold.box / ".sgwtmp").glob("if.*"))
+
+    monkeypatch.setattr(comparing.Comparison, "claim", claim)
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        verbs[verb](f'"{md5(b"another")}"')
+    assert claimed == []
+    verbs[verb](etag)
+    (path,) = claimed
+    assert not path.exists()
+
+
+def test_a_change_without_a_condition_makes_no_claim(nodes: list[Box]) -> None:
+    nodes[0].put("key", b"old")
+    seen = []
+    at(nodes[0], "hidden", lambda: seen.append(claims_in(nodes[0])))
+    nodes[0].put("key", b"new", check=lambda current: None)
+    assert seen == [[]]
+
+
+def test_what_is_left_of_comparing_is_swept_and_keeps_no_bucket(nodes: list[Box]) -> None:
+    nodes[0].put("key")
+    left = nodes[0].path / ".sgwtmp" / f"if.{'0' * 32}.{'1' * 16}"
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    nodes[1].store.sweep(3600)
+    assert left.exists()
+    nodes[1].store.sweep(0)
+    assert not left.exists()
 
 
 # Temporary folders -------------------------------------------------------------------------------

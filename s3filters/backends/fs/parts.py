@@ -10,7 +10,7 @@ from s3filters.s3 import parameters
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
 from s3filters.s3.headers import DEFAULT_TYPE
-from s3filters.store import Store, changing
+from s3filters.store import Store, changing, comparing
 from s3filters.store.errors import AccessDenied, Busy, NoSuchKey
 from s3filters.store.metadata import Record
 from s3filters.store.objects import Opened
@@ -156,5 +156,7 @@ def write_check(call: Call) -> Check | None:
             if current is None and conditions.if_match is not None:
                 raise S3Error("NoSuchKey", Key=call.key)
             conditions.check_write(None if current is None else current.etag)
+            if conditions.if_match is not None:
+                comparing.exactly()
 
     return check
