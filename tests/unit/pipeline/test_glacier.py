@@ -37,11 +37,14 @@ class Below:
         self.asked = 0
         self.watched = None
 
-    def watch_restores(self, driver, interval_s, events):
+    def watch_restores(self, driver, settings, interval_s, events):
         self.watched = driver, interval_s
 
-    def stage_failed(self, path):
-        raise AssertionError(path)
+    def can_flag(self):
+        return True
+
+    def opened(self, file):
+        raise AssertionError(file)
 
     def has_tiers(self):
         self.asked += 1
@@ -91,6 +94,15 @@ def test_what_is_asked_back_is_looked_after_where_there_is_tape(tiers):
     assert below.watched == ((None, 7) if tiers else None)
 
 
+@pytest.mark.parametrize("tiers", [True, False])
+def test_commands_where_nothing_can_be_on_tape_are_warned_of(tiers, caplog):
+    glacier.filter_factory({}, archive_command="true")(Below(tiers))
+    assert ("[filter:glacier] has commands" in caplog.text) == (not tiers)
+    caplog.clear()
+    glacier.filter_factory({})(Below(tiers))
+    assert not caplog.text
+
+
 def test_an_app_that_knows_no_tape_has_none():
     app = glacier.filter_factory({})(lambda environ, start: start("200 OK", []) or [b"other"])
     assert sent(app, "GetObject")[0].tiering is None
@@ -122,7 +134,8 @@ def test_without_an_archive_command_no_cold_class_can_be_asked_for():
     ("name", "kind"), [("scoutam", ScoutAM), ("command", Command), ("none", type(None))]
 )
 def test_a_driver_is_chosen_by_name(name, kind):
-    assert type(glacier.driver_of(glacier.Options(driver=name))) is kind
+    chosen = glacier.Options(driver=name)
+    assert type(glacier.driver_of(chosen, glacier.settings_of(chosen, None))) is kind
 
 
 def test_a_package_can_offer_a_driver(monkeypatch):
@@ -133,7 +146,8 @@ def test_a_package_can_offer_a_driver(monkeypatch):
             return lambda settings: ("robot", settings.batch)
 
     monkeypatch.setattr(glacier, "entry_points", lambda group: [Entry()])
-    made = glacier.driver_of(glacier.Options(driver="robot", command_batch=7))
+    chosen = glacier.Options(driver="robot", command_batch=7)
+    made = glacier.driver_of(chosen, glacier.settings_of(chosen, None))
     assert made == ("robot", 7)
 
 

@@ -1,13 +1,15 @@
-"""The notes of what was asked back: all can be found, and what is none does no harm."""
+"""The notes of what the archiver is asked: all can be found, and what is none does no harm."""
 
-import fcntl
 import os
+import stat
 
 import pytest
 
 from s3filters.store import asked
+from s3filters.store.asked import ARCHIVES, FOLDERS, NEW, NEW_RESTORES, RESTORES
 
 KEY = "a/key with \n and \u00fc"
+NODE = "5" * 16
 
 
 @pytest.fixture
@@ -16,63 +18,116 @@ def root(box):
 
 
 @pytest.fixture
-def notes(box):
-    return box.path / ".sgwtmp" / asked.FOLDER
+def hidden(box):
+    return box.path / ".sgwtmp"
 
 
-def names(root):
-    return [(one.bucket, one.key) for one in asked.all_of(root)]
+def keys(root, folder):
+    return [(one.bucket, one.key) for one in asked.all_of(root, folder)]
 
 
-def test_what_is_noted_is_found_until_it_is_forgotten(root):
-    asked.note(root, "box", KEY)
-    asked.note(root, "box", "other")
-    asked.note(root, "box", KEY)
-    assert sorted(names(root)) == [("box", KEY), ("box", "other")]
-    asked.forget(root, "box", KEY)
-    asked.forget(root, "box", KEY)
-    assert names(root) == [("box", "other")]
-    assert names(root) == [("box", "other")]
+def only(root, folder):
+    (one,) = asked.all_of(root, folder)
+    return one
 
 
-def test_asking_again_moves_the_moment(root, notes):
-    asked.note(root, "box", KEY)
-    os.utime(next(notes.iterdir()), (1000, 1000))
-    assert [one.moment_s for one in asked.all_of(root)] == [1000]
-    asked.note(root, "box", KEY)
-    assert next(asked.all_of(root)).moment_s > 1000
+@pytest.mark.parametrize("folder", NEW)
+def test_what_is_noted_is_found_until_it_is_forgotten(root, folder):
+    for key in (KEY, "other", KEY):
+        asked.note(root, folder, "box", key, "Bulk", NODE)
+    assert sorted(keys(root, folder)) == [("box", KEY), ("box", "other")]
+    notes = {one.key: one for one in asked.all_of(root, folder)}
+    assert (notes[KEY].tier, notes[KEY].node, notes[KEY].folder) == ("Bulk", NODE, folder)
+    for _ in range(2):
+        asked.forget(root, notes[KEY])
+    assert keys(root, folder) == [("box", "other")]
+    assert [keys(root, one) for one in FOLDERS if one != folder] == [[], [], []]
 
 
-def test_where_nothing_was_asked_there_is_nothing(root, notes):
-    assert names(root) == []
-    asked.forget(root, "box", KEY)
-    assert not notes.exists()
+def test_a_faster_tier_is_noted_beside_a_slower_one(root):
+    for tier in ("Bulk", "Expedited"):
+        asked.note(root, NEW_RESTORES, "box", KEY, tier)
+    assert sorted(one.tier for one in asked.all_of(root, NEW_RESTORES)) == ["Bulk", "Expedited"]
 
 
-@pytest.mark.parametrize("text", [b"", b"another key", b"\xff\xfe"])
-def test_a_note_that_a_death_left_is_removed(root, notes, text):
-    asked.note(root, "box", KEY)
-    next(notes.iterdir()).write_bytes(text)
-    assert names(root) == []
-    assert list(notes.iterdir()) == []
+def test_what_was_asked_for_moves_to_the_others(root):
+    asked.note(root, NEW_RESTORES, "box", KEY, "Bulk", NODE)
+    asked.mark(root, "box", KEY, "Bulk")
+    assert keys(root, NEW_RESTORES) == []
+    found = only(root, RESTORES)
+    assert (found.bucket, found.key, found.tier) == ("box", KEY, "")
+    assert asked.one_of(root, "box", KEY) == found
+    assert asked.one_of(root, "box", "other") is None
+    assert asked.one_of(root, "nobox", KEY) is None
 
 
-def test_two_do_not_go_through_them_at_once(root, notes):
-    asked.note(root, "box", KEY)
-    fd = os.open(notes, os.O_RDONLY)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    assert names(root) == []
-    os.close(fd)
-    assert names(root) == [("box", KEY)]
+def test_asking_again_moves_the_moment(root, hidden):
+    asked.note(root, NEW_RESTORES, "box", KEY, "Bulk")
+    asked.mark(root, "box", KEY, "Bulk")
+    os.utime(next((hidden / RESTORES).iterdir()), (1000, 1000))
+    assert only(root, RESTORES).moment_s == 1000
+    asked.mark(root, "box", KEY, "Bulk")
+    assert only(root, RESTORES).moment_s > 1000
+
+
+def test_what_was_forgotten_meanwhile_is_not_noted_by_a_mark(root):
+    asked.mark(root, "box", KEY, "Bulk")
+    assert [keys(root, folder) for folder in FOLDERS] == [[]] * 4
+
+
+def test_what_is_known_already_is_not_opened(root, monkeypatch):
+    for key in (KEY, "other"):
+        asked.note(root, ARCHIVES, "box", key)
+    known = {one.id for one in asked.all_of(root, ARCHIVES) if one.key == KEY}
+    assert [one.key for one in asked.all_of(root, ARCHIVES, known)] == ["other"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_where_nothing_was_asked_there_is_nothing(root, hidden, folder):
+    assert keys(root, folder) == []
+    asked.forget(root, asked.Note(folder, "box", KEY, 0.0))
+    assert not (hidden / folder).exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"another key", b"\xff\xfe", b"\0" * 9000])
+def test_a_note_that_a_death_left_is_removed_when_it_is_old(root, hidden, text):
+    asked.note(root, ARCHIVES, "box", KEY)
+    (path,) = (hidden / ARCHIVES).iterdir()
+    path.write_bytes(text)
+    assert keys(root, ARCHIVES) == []
+    assert path.exists()  # somebody may be just writing it
+    os.utime(path, (1, 1))
+    assert keys(root, ARCHIVES) == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "dangling link", "fifo", "socket"])
+def test_what_is_no_file_is_no_note_and_stays(root, hidden, what, tmp_path, monkeypatch):
+    asked.note(root, ARCHIVES, "box", "other")
+    monkeypatch.chdir(hidden / ARCHIVES)
+    (tmp_path / "elsewhere").write_text(KEY)
+    make = {
+        "folder": lambda: os.mkdir("0" * 64),
+        "link": lambda: os.symlink(tmp_path / "elsewhere", "0" * 64),
+        "dangling link": lambda: os.symlink("nowhere", "0" * 64),
+        "fifo": lambda: os.mkfifo("0" * 64),
+        "socket": lambda: os.mknod("0" * 64, stat.S_IFSOCK | 0o600),
+    }
+    make[what]()
+    os.utime("0" * 64, (1, 1), follow_symlinks=False)
+    assert keys(root, ARCHIVES) == [("box", "other")]
+    assert os.path.lexists("0" * 64)
 
 
 def test_a_bucket_that_is_not_there_cannot_be_noted(root):
     with pytest.raises(FileNotFoundError):
-        asked.note(root, "nobucket", KEY)
+        asked.note(root, ARCHIVES, "nobucket", KEY)
 
 
 def test_they_go_with_their_bucket(box, root):
-    asked.note(root, "box", KEY)
+    for folder in NEW:
+        asked.note(root, folder, "box", KEY, "Bulk")
+    asked.mark(root, "box", KEY, "Bulk")
     box.store.delete_bucket("box")
     assert not box.path.exists()
-    assert names(root) == []
+    assert [keys(root, folder) for folder in FOLDERS] == [[]] * 4

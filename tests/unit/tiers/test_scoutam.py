@@ -1,15 +1,26 @@
 """ScoutAM is asked by its flag; what else there is to do is the site's."""
 
 import os
+from contextlib import contextmanager
 
 import pytest
 
 from s3filters.store import scoutfs
 from s3filters.store.scoutfs import NO_ARCHIVE, STAGE_FAILED, STAGING
 from s3filters.tiers import command, scoutam
-from s3filters.tiers.base import CannotAsk, File, Settings
+from s3filters.tiers.base import File, Settings
 
-FILE = File("/box/key", 7, 1)
+FILE = File("/box/key", 1)
+
+
+@contextmanager
+def opened(file):
+    assert file == FILE
+    yield 7
+
+
+def driver(**more):
+    return scoutam.factory(Settings(**{"open": opened, **more}))
 
 
 @pytest.fixture
@@ -42,35 +53,50 @@ def flags(monkeypatch):
 )
 def test_staging_is_set_and_a_failure_is_forgotten(flags, before, after):
     flags["value"] = before
-    scoutam.factory(Settings()).stage(FILE)
+    assert list(driver().stage([FILE])) == []
     assert int(flags["value"]) == after
 
 
-@pytest.mark.parametrize("number", [1, 13])
-def test_who_may_not_set_it_is_told_what_is_missing(monkeypatch, number):
-    def refuse(*_, **__):
-        raise OSError(number, "no")
-
-    monkeypatch.setattr(scoutfs, "change_sam_flags", refuse)
-    with pytest.raises(CannotAsk, match="CAP_SYS_ADMIN"):
-        scoutam.factory(Settings()).stage(FILE)
+def test_who_may_not_set_it_is_told_what_is_missing():
+    assert driver().cannot("stage") == ""
+    assert "CAP_SYS_ADMIN" in driver(privileged=False).cannot("stage")
 
 
-def test_other_errors_are_what_they_are(monkeypatch):
-    def fail(*_, **__):
-        raise OSError(5, "no")
+@pytest.mark.parametrize("number", [1, 5, 11])
+def test_what_cannot_be_flagged_is_said_and_the_others_are(monkeypatch, flags, number, caplog):
+    change, errors = scoutfs.change_sam_flags, [None, OSError(number, "no"), None]
+
+    def fail(fd, **bits):
+        error = errors.pop()
+        if error is not None:
+            raise error
+        return change(fd, **bits)
 
     monkeypatch.setattr(scoutfs, "change_sam_flags", fail)
-    with pytest.raises(OSError, match="no"):
-        scoutam.factory(Settings()).stage(FILE)
+    files = [FILE._replace(path=path) for path in ("/a", "/b", "/c")]
+    ours = driver(open=lambda file: opened(FILE))
+    assert list(ours.stage(files)) == ["/b"]
+    assert "'/b' cannot be flagged: no" in caplog.text
+
+
+def test_what_is_not_there_any_more_needs_no_flag():
+    @contextmanager
+    def gone(file):
+        raise FileNotFoundError(file.path)
+        yield
+
+    assert list(driver(open=gone).stage([FILE])) == []
 
 
 def test_archiving_and_releasing_are_the_sites(monkeypatch):
-    asked = []
-    monkeypatch.setattr(command.Program, "add", lambda self, file: asked.append(file))
-    driver = scoutam.factory(Settings({"archive": ("a",), "release": ("r",)}))
-    assert (driver.flagged, driver.archives) == (True, True)
-    driver.archive(FILE)
-    driver.release(FILE)
-    assert asked == [FILE, FILE]
-    assert not scoutam.factory(Settings()).archives
+    ran = []
+    monkeypatch.setattr(
+        command, "run", lambda words, paths, timeout_s, tier: ran.append((words, paths)) or set()
+    )
+    ours = driver(commands={"archive": ("a",), "release": ("r",)})
+    assert ours.flagged
+    assert (ours.cannot("archive"), ours.cannot("release")) == ("", "")
+    ours.archive([FILE])
+    ours.release([FILE])
+    assert ran == [(("a",), ["/box/key"]), (("r",), ["/box/key"])]
+    assert driver().cannot("archive")
