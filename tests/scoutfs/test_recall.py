@@ -7,14 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from s3filters.commands import main
+from s3filters.commands import main, restore
 from s3filters.store import asked, scoutfs
 from tests import daemon
 from tests.daemon import Daemon
@@ -26,6 +26,7 @@ INI = REPOSITORY / "etc" / "scoutfs.ini"
 KEYS = [f"photos/{number}" for number in range(4)]
 Said = tuple[int, str, str]
 Run = Callable[..., Said]
+Meanwhile = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -163,46 +164,59 @@ def test_status_tells_how_much_is_where(run: Run, cold: Cold) -> None:
     assert out.splitlines()[-1] == "20% of the bytes are here."
 
 
-def later(act: Callable[[], object]) -> threading.Timer:
-    timer = threading.Timer(1.5, act)
-    timer.start()
-    return timer
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Has something happen while the command waits, after it has looked for the first time."""
+    pauses: list[float] = []
+
+    def happens(act: Callable[[], object]) -> None:
+        def sleep(seconds: float) -> None:
+            if seconds and not any(pauses):
+                act()
+            pauses.append(seconds)
+            assert len(pauses) < 10
+
+        clock = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+        monkeypatch.setattr(restore, "time", clock)
+
+    return happens
 
 
-def test_waiting_ends_when_all_are_back(run: Run, cold: Cold) -> None:
-    timer = later(lambda: [cold.stage(key) for key in KEYS])
+def test_waiting_ends_when_all_are_back(run: Run, cold: Cold, meanwhile: Meanwhile) -> None:
+    meanwhile(lambda: [cold.stage(key) for key in KEYS])
     code, out, err = run("restore", "--days", "1", "--wait", "--interval", "1s", "--progress")
-    timer.join()
     assert code == 0
     assert "Now: online 5 (50.0 KiB), staging 0, failed 0." in out
     assert err.splitlines()[-1].startswith("[####################] 100% online 5 ")
 
 
-def test_what_the_archiver_gives_up_is_told_and_is_exit_status_1(run: Run, cold: Cold) -> None:
+def test_what_the_archiver_gives_up_is_told_and_is_exit_status_1(
+    run: Run, cold: Cold, meanwhile: Meanwhile
+) -> None:
     def give_up() -> None:
         all_asked(cold)
         cold.flag("photos/1", add=scoutfs.STAGE_FAILED, remove=scoutfs.STAGING)
         for key in ("photos/0", "photos/2", "photos/3"):
             cold.stage(key)
 
-    timer = later(give_up)
+    meanwhile(give_up)
     code, out, err = run("restore", "--days", "1", "--wait", "--interval", "1")
-    timer.join()
     assert code == 1
     assert "failed 1 (10.0 KiB)" in out
     reason = "NotStaged: the archiver did not bring it back"
     assert err == f"Failed: photos/1: {reason}\n"
 
 
-def test_what_is_deleted_meanwhile_is_not_waited_for(run: Run, cold: Cold) -> None:
+def test_what_is_deleted_meanwhile_is_not_waited_for(
+    run: Run, cold: Cold, meanwhile: Meanwhile
+) -> None:
     def act() -> None:
         (cold.box / KEYS[0]).unlink()
         for key in KEYS[1:]:
             cold.stage(key)
 
-    timer = later(act)
+    meanwhile(act)
     code, out, _ = run("restore", "--days", "1", "--wait", "--interval", "1", "--json")
-    timer.join()
     assert code == 0
     told = json.loads(out)
     assert [told[state]["objects"] for state in ("online", "staging", "failed")] == [4, 0, 0]
