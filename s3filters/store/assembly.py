@@ -2,8 +2,8 @@
 
 1. *Every part has its place* in the target before the first block moves: the sum of the sizes
    before it. Nothing is ever appended, so a step that is done twice does no harm.
-2. *All parts are looked at*: what is offline, or not of the size that was acknowledged, is refused
-   while everything is still where it was.
+2. *All parts are looked at*: what is offline, or not what was acknowledged, is refused while
+   everything is still where it was. From here on a part is that inode, whatever takes its name.
 3. *The plan* (which target, which parts, by name, size and inode) goes into an attribute of the
    upload's directory, then the target gets its final size. ScoutFS commits changes in their order,
    so no block can be found moved without the plan that says where to.
@@ -46,6 +46,7 @@ _COPY_AT_ONCE = 1 << 20
 _COPY_INSTEAD = (errno.EINVAL, errno.EXDEV, errno.EACCES)
 
 OpenPart = Callable[[bytes], int]
+IsPart = Callable[[bytes, int], bool]
 
 
 class Part(NamedTuple):
@@ -88,7 +89,11 @@ class Plan:
 
 
 def move_parts(
-    target: int, parts: Iterable[tuple[bytes, int]], open_part: OpenPart, upload: int
+    target: int,
+    parts: Iterable[tuple[bytes, int]],
+    open_part: OpenPart,
+    upload: int,
+    is_part: IsPart = lambda name, fd: True,
 ) -> int:
     """Make ``target`` the parts, one after another; return how many bytes had to be copied.
 
@@ -99,14 +104,16 @@ def move_parts(
     :param parts: name and size of each
     :param open_part: opens a part for reading, by name; it is closed here
     :param upload: the upload's directory, open (not with O_PATH)
+    :param is_part: whether an open file is still the part of that name that is to be joined
 
-    Raise OSError, InvalidObjectState when a part or the target is offline, and InternalError when a
-    part is not what was acknowledged.
+    Raise Busy when another node replaced a part meanwhile, so that all is to be read again,
+    InvalidObjectState when a part or the target is offline, InternalError when a part is not what
+    was acknowledged, OSError.
     """
     old = _read_plan(upload)
     if scoutfs.state(target, format_version=1).offline_blocks:
         raise errors.InvalidObjectState("What was joined of the upload so far is on tape.")
-    looked = [_look(name, size, open_part) for name, size in parts]
+    looked = [_look(name, size, open_part, is_part) for name, size in parts]
     plan = Plan(os.fstat(target).st_ino, tuple(part for part, _ in looked))
     moved = {part.name for part, blocks in looked if not blocks}
     if plan != old:
@@ -123,12 +130,15 @@ def move_parts(
     return _fill(target, left, open_part)
 
 
-def _look(name: bytes, size: int, open_part: OpenPart) -> tuple[Part, int]:
+def _look(name: bytes, size: int, open_part: OpenPart, is_part: IsPart) -> tuple[Part, int]:
     """Return a part, and how many blocks it holds.
 
-    Raise InternalError when it is another one, InvalidObjectState when it is offline.
+    Raise Busy when it is another one, InternalError when its file was changed, InvalidObjectState
+    when it is offline.
     """
     with _opened(name, open_part) as fd:
+        if not is_part(name, fd):
+            raise errors.Busy
         found = os.fstat(fd)
         state = scoutfs.state(fd, format_version=1)
     if found.st_size != size:
@@ -153,7 +163,7 @@ def _fill(target: int, places: Iterable[Place], open_part: OpenPart) -> int:
     for place in places:
         with _opened(place.part.name, open_part) as fd:
             if os.fstat(fd).st_ino != place.part.inode:  # by another node, where locks do not reach
-                raise errors.InternalError(f"Part {place.part.name.decode()} was replaced.")
+                raise errors.Busy
             count = _place(target, place, fd)
         if count and not copied:
             first = place.part.name

@@ -229,7 +229,14 @@ class _Joining:
         with Draft(self._tree, self._upload.bucket, self._upload.key, made=fd) as draft:
             self._expect_no_object(fd)
             named = [(b"%d" % part.number, part.size) for part in self._parts]
-            assembly.move_parts(fd, named, lambda name: self._open(name.decode()), self._folder)
+            records = {b"%d" % part.number: part for part in self._parts}
+            assembly.move_parts(
+                fd,
+                named,
+                lambda name: self._open(name.decode()),
+                self._folder,
+                lambda name, part: parts.is_same(part, records[name]),
+            )
             os.utime(fd)
             self._tree.step("moved")
             return draft.commit(attributes, only_if_absent=only_if_absent, check=check, again=True)

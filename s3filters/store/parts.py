@@ -137,6 +137,19 @@ def _foreign(directory: int, number: int, target: str) -> PartRecord | None:
     return PartRecord(number, found.st_size, found.st_mtime_ns, etag[1].decode(), algorithm, value)
 
 
+def is_same(fd: int, part: PartRecord) -> bool:
+    """Whether an open file is the part of this record. Raise OSError."""
+    try:
+        ours = _ours(part.number, os.getxattr(fd, PART))
+        if ours is not None:
+            return ours == part
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
+    found = os.fstat(fd)
+    return (found.st_size, found.st_mtime_ns) == (part.size, part.mtime_ns)
+
+
 def page(
     tree: Tree, bucket: str, key: str, upload_id: str, after: int, limit: int
 ) -> tuple[list[PartRecord], bool]:

@@ -160,25 +160,45 @@ def test_a_refused_completion_leaves_no_claim(nodes: list[Box]) -> None:
     assert os.listdir(folder_of(nodes[0], upload)) == []
 
 
+@pytest.mark.parametrize("when", ["_look", "_fill", "_place"])
+@pytest.mark.parametrize("size", ["same size", "another size"])
 def test_a_part_that_another_node_replaces_meanwhile_is_not_taken_for_the_old_one(
-    nodes: list[Box], monkeypatch: pytest.MonkeyPatch
+    nodes: list[Box], monkeypatch: pytest.MonkeyPatch, when: str, size: str
 ) -> None:
     upload = begin(nodes[0])
     for number, piece in enumerate(PIECES, 1):
         put(nodes[0], upload, number, piece)
     name = upload.bucket, upload.key, upload.id
-    real = joining.assembly._fill
+    new = b"new" + PIECES[1][3:] + (b"" if size == "same size" else b"longer")
+    real = getattr(joining.assembly, when)
 
-    def replaced(*given: object) -> int:
+    def replaced(*given: object) -> object:
         monkeypatch.undo()
-        put(nodes[1], upload, 2, b"new" + PIECES[1][3:])
-        return real(*given)  # type: ignore[arg-type]
+        put(nodes[1], upload, 2, new)
+        return real(*given)
 
-    monkeypatch.setattr(joining.assembly, "_fill", replaced)
-    with pytest.raises(errors.InternalError, match="replaced"):
+    monkeypatch.setattr(joining.assembly, when, replaced)
+    with pytest.raises(Busy):
         nodes[0].store.complete(name, ALL, describe)
-    nodes[0].store.complete(name, ALL, describe)
-    assert nodes[0].get(KEY)[4 * BLOCK :].startswith(b"new")
+    record = nodes[0].store.complete(name, ALL, describe)
+    made = [PIECES[0], new, *PIECES[2:]]
+    assert nodes[0].get(KEY) == b"".join(made)
+    digest = md5(b"".join(bytes.fromhex(md5(piece)) for piece in made))
+    assert record.etag == f"{digest}-{len(made)}"
+
+
+@pytest.mark.parametrize("word", ["moved", "written", "synced"])
+def test_a_part_that_comes_when_its_blocks_are_taken_changes_nothing(
+    nodes: list[Box], word: str
+) -> None:
+    nodes[0].store.durability = "full"
+    upload = begin(nodes[0])
+    for number, piece in enumerate(PIECES, 1):
+        put(nodes[0], upload, number, piece)
+    at(nodes[0], word, lambda: put(nodes[1], upload, 2, b"late"))  # type: ignore[arg-type]
+    record = nodes[0].store.complete((upload.bucket, upload.key, upload.id), ALL, describe)
+    assert nodes[0].get(KEY) == b"".join(PIECES)
+    assert record.etag == nodes[1].head(KEY).etag
 
 
 def test_of_many_that_create_a_name_on_two_nodes_one_wins(nodes: list[Box]) -> None:

@@ -251,3 +251,25 @@ def test_what_a_part_consists_of_is_synced_before_its_name(
 def test_the_layer_below_knows_as_many_parts_as_s3(direct):
     assert parts.MOST == 10_000
     assert placed.NAMES
+
+
+@pytest.mark.parametrize("made_by", ["us", "another gateway", "a word that makes no sense"])
+def test_an_open_file_is_told_from_the_part_that_replaced_it(make_box, made_by):
+    box = make_box(placement="files")
+    upload = begin(box)
+    put(box, upload, 1, b"data")
+    here = folder(box, upload)
+    if made_by == "another gateway":
+        os.removexattr(here / "1", parts.PART)
+    elif made_by == "a word that makes no sense":
+        os.setxattr(here / "1", parts.PART, b"word")
+    (record,), _ = listed(box, upload)
+    old = os.open(here / "1", os.O_RDONLY)
+    put(box, upload, 1, b"else")
+    new = os.open(here / "1", os.O_RDONLY)
+    try:
+        assert parts.is_same(old, record)
+        assert not parts.is_same(new, record)
+    finally:
+        os.close(old)
+        os.close(new)
