@@ -31,6 +31,14 @@ def sequences(fd: int) -> tuple[int, int]:
     return meta_seq, data_seq
 
 
+def fsid(fd: int) -> int:
+    """Return the number of a file system, the same on all of its nodes."""
+    told = bytearray(struct.calcsize("<6Q"))
+    fcntl.ioctl(fd, ioctls.STATFS_MORE, told)
+    found: int = struct.unpack_from("<Q", told)[0]
+    return found
+
+
 def commit(path: Path) -> None:
     """Have all that was changed on this node so far on the disk; ``path`` is any directory there.
 

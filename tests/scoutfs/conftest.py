@@ -1,4 +1,8 @@
-"""A mounted double for a module's tests, and a folder on it, or on a real node, for each."""
+"""A mounted double for a module's tests, and a folder on it, or on a real node, for each.
+
+Tests that order faults, or count calls, do so by the fixture ``double``: they have their folder on
+it, also where a node is named.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,23 @@ import pytest
 from s3filters.pipeline import fs, glacier
 from s3filters.pipeline.fs import FsApp
 from s3filters.store import removing
+from tests.scoutfs import node
 from tests.scoutfs.mounted import mounted, need
 
-NODE = "S3FILTERS_SCOUTFS"  # names a directory on a real ScoutFS, to prove the double right
+HERE = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """Refuse to begin where something is named that is not ScoutFS."""
+    node.said()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which ScoutFS was asked."""
+    folder = HERE.relative_to(terminalreporter.config.rootpath).as_posix()
+    ran = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    if any(report.nodeid.startswith(f"{folder}/") for report in ran):
+        terminalreporter.write_line(node.said())
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +49,7 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def scoutfs_root(request: pytest.FixtureRequest) -> Path:
     """A real node's directory where the environment names one, else the double's root."""
-    named = os.environ.get(NODE)
-    return Path(named) if named else request.getfixturevalue("double")
+    return node.named() or request.getfixturevalue("double")
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +71,11 @@ def no_watching_behind_a_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.fixture
-def folder(scoutfs_root: Path) -> Iterator[Path]:
+def folder(request: pytest.FixtureRequest, scoutfs_root: Path) -> Iterator[Path]:
     """A new folder on ScoutFS."""
-    path = Path(tempfile.mkdtemp(prefix="s3filters-test-", dir=scoutfs_root))
+    on_double = "double" in request.fixturenames
+    root = request.getfixturevalue("double") if on_double else scoutfs_root
+    path = Path(tempfile.mkdtemp(prefix="s3filters-test-", dir=root))
     yield path
     removing.settle()  # or what is removed in the background would go from under it
     shutil.rmtree(path)

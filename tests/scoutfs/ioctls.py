@@ -50,7 +50,7 @@ _ALL = 0x3FF
 _SIZE_OFFLINE = 0x1
 _GARBAGE = 0xA5A5A5A5  # in fields that nobody asked for, as the kernel has it
 _WALK, _WALKED = struct.Struct("<QQI4xQQI4xQIB11x"), struct.Struct("<QQI4x")
-_FSID, _RID = 0x5C07F5D0B1E00001, 1
+FSID, _RID = 0x5C07F5D0B1E00001, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Ioctls:
     def statfs_more(self, asked: Asked) -> Answer:
         found = os.statvfs(self._double.inodes[ROOT].path)
         committed = self._double.inodes.sequences.committed()
-        return 0, struct.pack("<6Q", _FSID, _RID, committed, found.f_files, found.f_blocks, 0)
+        return 0, struct.pack("<6Q", FSID, _RID, committed, found.f_files, found.f_blocks, 0)
 
     def walk_inodes(self, asked: Asked) -> Answer:
         *ends, address, room, index = _WALK.unpack(asked.given)
