@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ LISTINGS = (
     ("list_objects_v2", "Contents"),
     ("list_object_versions", "Versions"),
 )
+LIMIT_S = 20
 FLAGS = (0, STAGING, NO_ARCHIVE, STAGING | STAGE_FAILED)  # by hand, one file after the other
 
 
@@ -103,6 +105,14 @@ def test_listings_attributes_and_copies_tell_the_same_of_each(tree: Tree) -> Non
             assert refusal(tree.s3.copy_object, **copy) == (403, "ObjectNotInActiveTierError")
 
 
+def flags_of(path: Path) -> bytes | None:
+    """Return the archiver's attribute as it is stored."""
+    try:
+        return os.getxattr(path, scoutfs.SAM_FLAGS)
+    except OSError:
+        return None
+
+
 def test_a_restore_leaves_its_attributes_and_sets_its_flag(tree: Tree) -> None:
     bucket, key, path = next(tree.objects())
     names = set(os.listxattr(path))
@@ -110,8 +120,11 @@ def test_a_restore_leaves_its_attributes_and_sets_its_flag(tree: Tree) -> None:
     data = calls.make_offline(path)
     where = {"Bucket": bucket, "Key": key}
     tree.s3.restore_object(**where, RestoreRequest={"Days": 1})
+    limit = time.monotonic() + LIMIT_S
+    while flags_of(path) != b"%d" % STAGING:  # decimal text, as it reads it
+        assert time.monotonic() < limit
+        time.sleep(0.01)
     assert set(os.listxattr(path)) == names | {RESTORE}
     assert {name: os.getxattr(path, name) for name in names} == values
-    assert os.getxattr(path, scoutfs.SAM_FLAGS) == b"%d" % STAGING  # decimal text, as it reads it
     calls.bring_back(path, data)
     assert tree.s3.get_object(**where)["Body"].read() == data
