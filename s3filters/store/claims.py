@@ -1,18 +1,19 @@
-"""Who completes an upload, among the nodes of one ScoutFS.
+"""Who completes or aborts an upload, among the nodes of one ScoutFS.
 
 Locks stay on their node there, and two nodes that moved the blocks of one upload at a time would
 take them from each other, and from an object that was acknowledged. What all nodes see at once is
-names. So who completes, and holds the upload's lock on its own node, first makes ``claim.<node>``
-in the upload's directory and then looks for others: of two that are at it at once each has made its
+names. So who ends an upload, and holds its lock on its own node, first makes ``claim.<node>`` in
+the upload's directory and then looks for others: of two that are at it at once each has made its
 name before it looks, so one at least sees the other, takes its name away and is told to come again.
 
-A name that is older than ``STALE_S`` is of a node that died; whoever completes makes its own new
+A name that is older than ``STALE_S`` is of a node that died; whoever is at it makes its own new
 again from time to time. After a death the same node goes on at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from types import TracebackType
@@ -26,16 +27,19 @@ REFRESH_S = 60.0
 
 
 class hold:
-    """Be the one who completes an upload, for a ``with`` block; everywhere but on ScoutFS a no-op.
+    """Be the one who ends an upload, for a ``with`` block; everywhere but on ScoutFS a no-op.
 
     :param folder: descriptor of the upload's directory, whose lock is held
+    :param aborts: on a full disk, where no name can be made, looking for others is enough: else
+        nothing could be given up to make room
 
     Entering raises Busy when another node is at it, NoSuchUpload when it ended it, OSError.
     """
 
-    __slots__ = ("_folder", "_name", "_refreshed")
+    __slots__ = ("_aborts", "_folder", "_name", "_refreshed")
 
-    def __init__(self, tree: Tree, folder: int) -> None:
+    def __init__(self, tree: Tree, folder: int, *, aborts: bool = False) -> None:
+        self._aborts = aborts
         self._folder = folder
         self._name = PREFIX + tree.node if tree.node else ""
         self._refreshed = float("-inf")
@@ -44,8 +48,7 @@ class hold:
         if not self._name:
             return self
         try:
-            with contextlib.suppress(FileExistsError):  # of a death here: the lock is ours
-                os.symlink("node", self._name, dir_fd=self._folder)
+            self._make_name()
             self.refresh()
             self._expect_nobody_else()
         except BaseException as error:
@@ -63,6 +66,16 @@ class hold:
     ) -> None:
         if self._name:
             self._let_go()
+
+    def _make_name(self) -> None:
+        try:
+            os.symlink("node", self._name, dir_fd=self._folder)
+        except FileExistsError:
+            pass  # of a death here: the lock is ours
+        except OSError as error:
+            if not self._aborts or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._name = ""
 
     def refresh(self) -> None:
         """Say that we are at it still; call it often while work is long.

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 
 from s3filters.store import (
     boundaries,
+    claims,
     declaration,
     describing,
     errors,
@@ -447,7 +448,7 @@ def abort(tree: Tree, bucket: str, key: str, upload_id: str) -> None:
     try:
         folder = tree.root.open(path.rpartition(b"/")[0], DIRECTORY)  # soon it may be gone too
         with tree.announced(folder) as change:
-            with locks.hold_upload(tree.root, path):
+            with locks.hold_upload(tree.root, path), claims.hold(tree, fd, aborts=True):
                 expect_in_progress(tree, fd, path)
                 end(tree, path)
             change.sync(folder)

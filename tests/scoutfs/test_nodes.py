@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +115,90 @@ def test_of_two_that_complete_at_once_none_takes_the_others_blocks(
     wholes = [b"".join(PIECES[number - 1] for number in numbers) for numbers in lists]
     record = nodes[0].head(KEY)
     assert nodes[0].get(KEY) == wholes[told.index(record.etag)]
+
+
+@pytest.mark.parametrize("word", ["moved", "hidden", "linked", "synced"])
+def test_while_one_node_completes_no_other_gives_the_upload_up(nodes: list[Box], word: str) -> None:
+    nodes[0].store.durability = "full"
+    if word == "hidden":
+        nodes[0].put(KEY, b"old")
+    name = laid(nodes[0])
+    told = []
+
+    def meanwhile() -> None:
+        with pytest.raises(Busy) as caught:
+            nodes[1].store.end_upload(*name)
+        told.append(caught.value)
+
+    at(nodes[0], word, meanwhile)
+    nodes[0].store.complete(name, ALL, describe)
+    assert told
+    assert nodes[1].get(KEY) == b"".join(PIECES)
+    with pytest.raises(errors.NoSuchUpload):
+        nodes[1].store.end_upload(*name)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_an_upload_can_be_given_up_on_a_full_disk(
+    nodes: list[Box], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    name = laid(nodes[0])
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "full")
+
+    monkeypatch.setattr(os, "symlink", fail)
+    with pytest.raises((errors.InsufficientStorage, errors.QuotaExceeded)):
+        nodes[0].store.complete(name, ALL, describe)
+    nodes[0].store.end_upload(*name)
+    assert list(nodes[1].store.uploads(BUCKET)) == []
+
+
+def test_what_one_node_gives_up_no_other_completes(nodes: list[Box]) -> None:
+    name = laid(nodes[0])
+    told = []
+
+    def meanwhile() -> None:
+        for verb in (
+            lambda: nodes[1].store.complete(name, ALL, describe),
+            lambda: nodes[1].store.end_upload(*name),
+        ):
+            with pytest.raises(errors.NoSuchUpload) as caught:
+                verb()
+            told.append(caught.value)
+
+    at(nodes[0], "upload ended", meanwhile)
+    nodes[0].store.end_upload(*name)
+    assert len(told) == 2
+    with pytest.raises(errors.NoSuchKey):
+        nodes[1].get(KEY)
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_of_completing_and_giving_up_at_once_one_is_done(nodes: list[Box], turn: int) -> None:
+    name = laid(nodes[0])
+    ready = threading.Barrier(2)
+
+    def attempt(verb: Callable[[], object]) -> bool:
+        ready.wait()
+        for _ in range(1000):
+            with contextlib.suppress(Busy):
+                try:
+                    verb()
+                except errors.NoSuchUpload:
+                    return False
+                return True
+            threading.Event().wait(random.uniform(0, 0.005))
+        raise AssertionError("nobody ever gets through")
+
+    verbs = [
+        lambda: nodes[turn % 2].store.complete(name, ALL, describe),
+        lambda: nodes[1 - turn % 2].store.end_upload(*name),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        completed, ended = pool.map(attempt, verbs)
+    assert completed is not ended
+    assert nodes[0].files() == (["a/", "a/key"] if completed else [])
 
 
 def test_a_node_that_died_holds_nobody_up_for_long(
