@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from s3filters.store import Store, claims, comparing, errors, joining, locks, removing
+from s3filters.store import Store, claims, comparing, errors, joining, locks, removing, walk
 from s3filters.store.errors import Busy
 from s3filters.store.metadata import Record
 from tests.scoutfs.cold import Cold
@@ -498,6 +498,57 @@ def test_what_is_left_of_comparing_is_swept_and_keeps_no_bucket(nodes: list[Box]
     assert left.exists()
     nodes[1].store.sweep(0)
     assert not left.exists()
+
+
+def test_a_key_that_is_there_all_the_while_is_listed_once_whatever_another_node_does(
+    nodes: list[Box],
+) -> None:
+    stays = [f"key-{number:03d}" for number in range(0, 300, 2)]
+    for key in stays:
+        nodes[0].put(key)
+    done = threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            for number in range(300):
+                key = f"key-{number:03d}"
+                if number % 2:
+                    nodes[1].put(key)
+                    nodes[1].delete(key)
+                else:
+                    nodes[1].put(key, b"again")
+
+    def listed() -> list[str]:
+        page = walk.page(nodes[0].store, BUCKET, "", "", "", 1000)
+        return [entry.key for entry in page.entries]
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        try:
+            for _ in range(10):
+                found = listed()
+                assert found == sorted(set(found))
+                assert set(stays) <= set(found)
+        finally:
+            done.set()
+        changing.result()
+
+
+@pytest.mark.parametrize("last", ["put", "delete"])
+def test_of_a_put_and_a_delete_on_two_nodes_the_last_one_counts(
+    nodes: list[Box], last: str
+) -> None:
+    nodes[0].put("key", b"old")
+    if last == "put":
+        at(nodes[0], "removed", lambda: nodes[1].put("key", b"new") and None)
+        nodes[0].delete("key")
+        assert nodes[1].get("key") == b"new"
+    else:
+        at(nodes[0], "hidden", lambda: nodes[1].delete("key") and None)
+        nodes[0].put("key", b"new")
+        assert nodes[1].get("key") == b"new"
+        nodes[1].delete("key")
+        assert nodes[0].files() == []
 
 
 # Temporary folders -------------------------------------------------------------------------------
