@@ -15,19 +15,21 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-from s3filters.store import hidden, paths, removing
-from s3filters.store.beneath import DIRECTORY, Root
+from s3filters.store import hidden, paths
+from s3filters.store.beneath import DIRECTORY, OWN, Root
 
 RESTORES = "restores"
 NEW_RESTORES, ARCHIVES, RELEASES = NEW = "restores.new", "archives.new", "releases.new"
 FOLDERS = (RESTORES, *NEW)
 _MODE = 0o755
 _DEAD_S = 60.0
+_is_note = re.compile(r"[0-9a-f]{64}(\.[A-Za-z]+)?").fullmatch
 _LONGEST = 4096  # bytes of a file that are read; a key has at most 1,024
 
 
@@ -55,19 +57,20 @@ class Note(NamedTuple):
 
 
 def note(root: Root, folder: str, bucket: str, key: str, tier: str = "", node: str = "") -> None:
-    """Note an object in one of the folders for what is new. Raise OSError."""
+    """Note an object in one of the folders for what is new. Raise MethodNotAllowed, OSError."""
     above = hidden.open_in(root, bucket.encode())
     try:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, _MODE, dir_fd=above)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        fd = os.open(f"{folder}/{_name(key, tier)}", flags, 0o644, dir_fd=above)
+        inner = hidden.open_folder(above, folder)
+    finally:
+        os.close(above)
+    try:
+        fd = hidden.open_file(inner, _name(key, tier), os.O_WRONLY | os.O_CREAT)
         try:
             os.pwrite(fd, f"{key}\0{node}".encode(), 0)
         finally:
             os.close(fd)
     finally:
-        os.close(above)
+        os.close(inner)
 
 
 def mark(root: Root, bucket: str, key: str, tier: str) -> None:
@@ -88,7 +91,7 @@ def mark(root: Root, bucket: str, key: str, tier: str) -> None:
 
 def forget(root: Root, note: Note) -> None:
     """Remove a note, if it is there. Raise OSError."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         above = _open(root, note.bucket, note.folder)
         try:
             os.unlink(_name(note.key, note.tier), dir_fd=above)
@@ -168,13 +171,31 @@ def _read(above: int, folder: str, bucket: str, name: str) -> Note | None:
 
 
 def remove(above: int) -> None:
-    """Remove all notes from an open ``.sgwtmp``: there are no objects any more. Raise OSError."""
+    """Remove all notes from an open ``.sgwtmp``: there are no objects any more. Raise OSError.
+
+    What else somebody put there stays.
+    """
     for folder in FOLDERS:
-        removing.tree(above, folder)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            fd = os.open(folder, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
+            try:
+                _remove_from(fd)
+            finally:
+                os.close(fd)
+            with contextlib.suppress(OSError):
+                os.rmdir(folder, dir_fd=above)
+
+
+def _remove_from(folder: int) -> None:
+    with os.scandir(folder) as entries:
+        notes = [e.name for e in entries if _is_note(e.name) and e.is_file(follow_symlinks=False)]
+    for name in notes:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
 
 
 def _open(root: Root, bucket: str, folder: str) -> int:
-    return root.open(f"{bucket}/{paths.HIDDEN}/{folder}".encode(), DIRECTORY)
+    return root.open(f"{bucket}/{paths.HIDDEN}/{folder}".encode(), OWN)
 
 
 def _name(key: str, tier: str = "") -> str:

@@ -105,6 +105,19 @@ def _leads_nowhere(bucket: int) -> bool:
     return False
 
 
+def open_folder(above: int, name: str) -> int:
+    """Open a folder of ours in an open one, making it at its first use.
+
+    Raise MethodNotAllowed when it is something else, OSError.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, MODE, dir_fd=above)
+    try:
+        return os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
+    except NotADirectoryError as error:
+        raise taken(name) from error
+
+
 def open_file(folder: int, name: str, flags: int = os.O_RDWR) -> int:
     """Open a file of ours in an open folder. Raise MethodNotAllowed when it is none, OSError."""
     try:

@@ -7,6 +7,7 @@ import pytest
 
 from s3filters.store import asked
 from s3filters.store.asked import ARCHIVES, FOLDERS, NEW, NEW_RESTORES, RESTORES
+from s3filters.store.errors import BucketNotEmpty, MethodNotAllowed
 
 KEY = "a/key with \n and \u00fc"
 NODE = "5" * 16
@@ -131,3 +132,47 @@ def test_they_go_with_their_bucket(box, root):
     box.store.delete_bucket("box")
     assert not box.path.exists()
     assert [keys(root, folder) for folder in FOLDERS] == [[]] * 4
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
+@pytest.mark.parametrize("place", ["the folder", "the note"])
+def test_what_was_put_in_the_place_of_a_note_is_refused_and_stays(
+    root, hidden, tmp_path, place, kind, no_open_files
+):
+    asked.note(root, ARCHIVES, "box", KEY)
+    (path,) = (hidden / ARCHIVES).iterdir()
+    if place == "the folder":
+        path.unlink()
+        path = hidden / ARCHIVES
+        path.rmdir()
+        kind = "file" if kind == "folder" else kind
+    else:
+        path.unlink()
+    (tmp_path / "precious").write_bytes(b"precious")
+    made = {
+        "file": lambda: path.write_bytes(b"precious"),
+        "folder": path.mkdir,
+        "fifo": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to(tmp_path / "precious"),
+    }
+    made[kind]()
+    before = path.lstat()
+    with pytest.raises(MethodNotAllowed):
+        asked.note(root, ARCHIVES, "box", KEY)
+    assert keys(root, ARCHIVES) == []
+    assert path.lstat() == before
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_what_somebody_put_among_the_notes_keeps_the_bucket(box, root, hidden):
+    asked.note(root, ARCHIVES, "box", KEY, "Bulk", NODE)
+    folder = hidden / ARCHIVES / "mine"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"precious")
+    with pytest.raises(BucketNotEmpty):
+        box.store.delete_bucket("box")
+    assert (folder / "file").read_bytes() == b"precious"
+    (folder / "file").unlink()
+    folder.rmdir()
+    box.store.delete_bucket("box")
+    assert not box.path.exists()
