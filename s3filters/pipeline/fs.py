@@ -26,6 +26,7 @@ log = logging.getLogger("s3filters.pipeline")
 DAY_S = 86400
 FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
 LEAST_PAUSE_S = 1.0  # between two looks at what was asked of the archiver
+LAST_WORD_S = 10.0
 MOST_WORK = 20  # times as long as a look takes is the pause behind it at least
 
 
@@ -107,7 +108,9 @@ class FsApp:
         self.backend = backend
         self._sweep_age = sweep_age
         self._upload_age = upload_age
-        self._begun = self._ended = False
+        self._begun = False
+        self._over = threading.Event()
+        self._watcher: threading.Thread | None = None
         self._watched: tuple[Any, Any, float, Any] | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -165,7 +168,8 @@ class FsApp:
         self._begun = True
         threading.Thread(target=self._look_after, name="sweep", daemon=True).start()
         if self._watched is not None:
-            threading.Thread(target=self._watch, name="restores", daemon=True).start()
+            self._watcher = threading.Thread(target=self._watch, name="restores", daemon=True)
+            self._watcher.start()
             if self._watched[3] is not None:
                 self._watched[3].start()
 
@@ -175,9 +179,9 @@ class FsApp:
             return
         driver, settings, interval_s, events = self._watched
         watch = returning.Watch(self.backend, driver, settings, events)
-        while not self._ended:
+        while not self._over.is_set():
             if not watch.leads:
-                time.sleep(interval_s)
+                self._over.wait(interval_s)
                 continue
             began = time.monotonic()
             try:
@@ -188,13 +192,16 @@ class FsApp:
             except Exception:  # whatever it is, the next look may do better
                 log.exception("could not look after what was asked of the archiver")
             took_s = time.monotonic() - began
-            time.sleep(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, and however often
+            self._over.wait(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, however often
             watch.wait(max(0.0, interval_s - took_s))
         watch.close()
 
     def end(self) -> None:
-        """Begin nothing new, so that another process can look after what was asked back."""
-        self._ended = True
+        """Look after nothing any more, so that another process can; return when that is so."""
+        self._over.set()
+        self.backend.store.bell.ring()
+        if self._watcher is not None:
+            self._watcher.join(LAST_WORD_S)
 
     def _look_after(self) -> None:
         time.sleep(FIRST_SWEEP_S)

@@ -53,11 +53,18 @@ def change(tree: Tree, bucket: str, key: str, decide: Change) -> Record:
 
 
 def while_open(
-    tree: Tree, bucket: str, key: str, work: Callable[[int, Record], T], *, brief: bool = False
+    tree: Tree,
+    bucket: str,
+    key: str,
+    work: Callable[[int, Record], T],
+    *,
+    brief: bool = False,
+    lasting: bool = True,
 ) -> T:
     """Call ``work`` with an open descriptor of an object and its record, under the key's lock.
 
     :param brief: it waits for nobody, so others may wait for it to share their sync
+    :param lasting: whether it is to be synced; else it may be lost with the power
 
     With durability ``full`` what it changes of the attributes stays when the power goes. Raise what
     it raises, NoSuchKey, NoSuchBucket, StoreError.
@@ -70,7 +77,8 @@ def while_open(
             try:
                 with tree.announced(fd) if brief else nullcontext(tree) as change:
                     done = work(fd, record)
-                    change.sync(fd)
+                    if lasting:
+                        change.sync(fd)
                 return done
             finally:
                 os.close(fd)

@@ -74,14 +74,17 @@ _KINDS: dict[str, type] = {
 Around = Callable[[Record, Restore], AbstractContextManager[None]]
 
 
-def ask(tree: Tree, bucket: str, key: str, decide: Callable[[int, Record], T]) -> T:
+def ask(
+    tree: Tree, bucket: str, key: str, decide: Callable[[int, Record], T], *, lasting: bool = True
+) -> T:
     """Look at an object and decide about it, under its key's lock; return what ``decide`` does.
 
     :param decide: called with an open descriptor and the record; uses the functions below
+    :param lasting: as of ``changing.while_open``
 
     Raise what it raises, NoSuchKey, NoSuchBucket, StoreError.
     """
-    return changing.while_open(tree, bucket, key, decide)
+    return changing.while_open(tree, bucket, key, decide, lasting=lasting)
 
 
 def write(fd: int, restore: Restore) -> None:

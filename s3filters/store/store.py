@@ -146,10 +146,15 @@ class Store(Tree):
         return changing.change(self, bucket, key, change)
 
     def ask_restore(
-        self, bucket: str, key: str, decide: Callable[[int, Record], restores.T]
+        self,
+        bucket: str,
+        key: str,
+        decide: Callable[[int, Record], restores.T],
+        *,
+        lasting: bool = True,
     ) -> restores.T:
         """Decide about an object on tape. Parameters and errors: ``restores.ask``."""
-        return restores.ask(self, bucket, key, decide)
+        return restores.ask(self, bucket, key, decide, lasting=lasting)
 
     def settle_restore(
         self,

@@ -24,6 +24,7 @@ log = logging.getLogger("s3filters.tiers")
 MOST_WAITING = 1_000_000  # files of one verb
 FIRST_RETRY_S = 5.0  # doubled each time
 LAST_RETRY_S = 3600.0
+LAST_WORD_S = 5.0
 
 
 class Listener(Protocol):
@@ -71,7 +72,7 @@ class Asking:
         return self._queues[verb]
 
     def close(self) -> None:
-        """Forget all that waits, and let the threads end."""
+        """Forget all that waits, and let the threads end; wait a moment for what is under way."""
         for queue in self._queues.values():
             queue.close()
 
@@ -125,7 +126,8 @@ class _Queue:
         self._waiting: dict[str, _Waiting] = {}
         self._ended = False
         self._last: dict[str, Any] = {}  # tier -> where its last batch ended
-        threading.Thread(target=self._work, name=verb, daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=verb, daemon=True)
+        self._thread.start()
 
     def add(self, file: File) -> bool:
         with self._changed:
@@ -144,6 +146,7 @@ class _Queue:
         with self._changed:
             self._ended = True
             self._changed.notify()
+        self._thread.join(LAST_WORD_S)
 
     def _work(self) -> None:
         while batch := self._take():
@@ -163,7 +166,7 @@ class _Queue:
                 self._changed.wait(self._pause())
             if len(due) < settings.batch:
                 self._changed.wait_for(
-                    lambda: len(self._waiting) >= settings.batch, settings.wait_s
+                    lambda: self._ended or len(self._waiting) >= settings.batch, settings.wait_s
                 )
                 due = self._due()
             if self._ended:

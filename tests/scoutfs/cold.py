@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -68,9 +69,12 @@ class Cold:
         (driver, given, _, events), app._watched = app._watched, None
         return app.backend, tiering, Watch(app.backend, driver, given, events)
 
-    def watched_by(self, driver: Driver | None, events: Any = None) -> Watch:
-        """Have another driver asked, and others told."""
-        self._watch = Watch(self.backend, driver, Settings(wait_s=0.02), events)
+    def watched_by(self, driver: Driver | None, events: Any = None, **settings: Any) -> Watch:
+        """Have another driver asked, by other settings, and others told."""
+        given = Settings(**{"wait_s": 0.02, **settings})
+        if self._watch is not None:
+            self._watch.close()
+        self._watch = Watch(self.backend, driver, given, events)
         object.__setattr__(self.tiering, "driver", driver)
         object.__setattr__(self.tiering, "events", events)
         return self._watch
@@ -85,7 +89,7 @@ class Cold:
             return 0
         count = watch.look()
         limit = time.monotonic() + 20
-        while watch.handed:
+        while math.inf in list(watch.handed.values()):
             assert time.monotonic() < limit
             time.sleep(0.005)
         watch.look()

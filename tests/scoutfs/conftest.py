@@ -53,30 +53,34 @@ def scoutfs_root(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_watching_behind_a_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Threads that look after restores end with the test whose app began them."""
-    watching: list[FsApp] = []
+def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FsApp]]:
+    """The apps whose threads look after restores; these end with the test that began them."""
+    apps: list[FsApp] = []
     watch = FsApp.watch_restores
 
     def begin(app: FsApp, *how: Any) -> None:
-        watching.append(app)
+        apps.append(app)
         watch(app, *how)
 
     monkeypatch.setattr(FsApp, "watch_restores", begin)
     monkeypatch.setattr(fs, "LEAST_PAUSE_S", 0.02)
     monkeypatch.setattr(glacier, "GATHER_S", 0.02)
-    yield
-    for app in watching:
+    yield apps
+    for app in apps:
         app.end()
 
 
 @pytest.fixture
-def folder(request: pytest.FixtureRequest, scoutfs_root: Path) -> Iterator[Path]:
+def folder(
+    request: pytest.FixtureRequest, scoutfs_root: Path, watching: list[FsApp]
+) -> Iterator[Path]:
     """A new folder on ScoutFS."""
     on_double = "double" in request.fixturenames
     root = request.getfixturevalue("double") if on_double else scoutfs_root
     path = Path(tempfile.mkdtemp(prefix="s3filters-test-", dir=root))
     yield path
+    for app in watching:
+        app.end()
     removing.settle()  # or what is removed in the background would go from under it
     shutil.rmtree(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from s3filters.backends.fs import returning
 from s3filters.store import asked
+from s3filters.tiers import asking
 from s3filters.tiers.base import Driver, File
+from tests import daemon
 from tests.functional.asking import body_of, refusal
 from tests.scoutfs import calls
-from tests.scoutfs.cold import ALWAYS, DATA, Cold, end_said
+from tests.scoutfs.cold import ALWAYS, DATA, INI, USE, Cold, end_said
 from tests.scoutfs.mounted import REPOSITORY
 
 LIMIT_S = 20
@@ -239,6 +243,69 @@ def test_an_object_that_was_replaced_at_once_is_not_archived(noted: tuple[Cold, 
         os.utime(cold.box / ".sgwtmp" / asked.ARCHIVES / name, (1, 1))
     cold.work()
     assert (robot.taken, notes(cold)) == ([], [])
+
+
+def test_what_is_replaced_while_the_archiver_cannot_be_asked_is_not_archived(
+    noted: tuple[Cold, Robot],
+) -> None:
+    cold, _ = noted
+    path = cold.put("key", StorageClass="GLACIER")
+    file = File(cold.backend.path_of("box", "key"), path.stat().st_ino)
+    watch = cold.watched_by(Robot())
+    assert watch.is_wanted("archive", file)
+    cold.put("key", StorageClass="GLACIER")
+    assert not watch.is_wanted("archive", file)
+    watch.done("archive", file)  # the note is that of the new object
+    assert len(notes(cold)) == 1
+
+
+@pytest.mark.parametrize("verb", ["archive", "restore"])
+def test_what_was_noted_is_done_by_the_next_daemon(
+    folder: Path, tmp_path: Path, tape: Path, verb: str
+) -> None:
+    cold = Cold(folder, tmp_path)
+    site = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site"
+    commands = "".join(f"\n{one}_command = {site} {one} {tape}" for one in ("archive", "stage"))
+    ini = tmp_path / "site.ini"
+    ini.write_text(INI.read_text().replace(USE, f"{USE}\ndriver = command{commands}"))
+    (tape / "broken").touch()
+    path = cold.box / "key"
+    if verb == "restore":
+        cold.put("key")
+        (tape / str(path.stat().st_ino)).write_bytes(calls.make_offline(path))
+    with daemon.running(cold.root, workers=2, extra=("--conf", str(ini))) as first:
+        with first.connect() as connection:
+            if verb == "restore":
+                days = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
+                assert connection.ask("POST", "/box/key?restore=", days).status == 202
+            else:
+                headers = {"x-amz-storage-class": "GLACIER"}
+                assert connection.ask("PUT", "/box/key", DATA, headers).status == 200
+        os.killpg(os.getpgid(first.process.pid), signal.SIGKILL)
+    (tape / "broken").unlink()
+    with daemon.running(
+        cold.root, workers=2, extra=("--conf", str(ini))
+    ):  # nobody asks it anything
+        until(lambda: offline(path) == (verb == "archive"))
+
+
+def test_what_was_given_up_is_tried_again_an_hour_later(
+    noted: tuple[Cold, Robot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold, robot = noted
+    monkeypatch.setattr(asking, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(Robot, "archive", lambda self, files: [file.path for file in files])
+    cold.put("key", StorageClass="GLACIER")
+    cold.work()
+    monkeypatch.undo()
+    cold.work()
+    assert (robot.taken, len(notes(cold))) == ([], 1)
+    now = time.monotonic()
+    monkeypatch.setattr(returning.time, "monotonic", lambda: now + returning.TRY_AGAIN_S + 1)
+    cold.work()
+    monkeypatch.undo()
+    cold.work()
+    assert (robot.taken, notes(cold)) == (["key"], [])
 
 
 def test_what_was_refused_is_not_noted(noted: tuple[Cold, Robot]) -> None:

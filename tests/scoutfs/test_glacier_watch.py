@@ -246,6 +246,72 @@ def test_a_driver_that_fails_is_asked_again_and_given_up_in_the_end(
     assert cold.head("key")[1] == 'ongoing-request="true"'
 
 
+# --- releasing -----------------------------------------------------------------------------------
+
+
+def over(watched: Watched, cold: Cold) -> None:
+    """Let a restore of ``key`` be over."""
+    cold.offline("key")
+    cold.restore("key")
+    cold.stage("key")
+    watched.look()
+    cold.expire("key")
+    calls.commit(cold.root)
+
+
+def test_what_is_to_be_released_is_noted_until_the_archiver_was_asked(
+    watched: Watched, cold: Cold
+) -> None:
+    over(watched, cold)
+    watched.robot.broken = True
+    watched.watch.look()
+    assert cold.record("key") is None
+    assert [note.parent.name for note in watched.notes] == [asked.RELEASES]
+    watched.ago(0)  # a death of the process
+    watched.robot.broken = False
+    watched.look()
+    assert watched.robot.asked[1:] == [("release", "key", "")]
+    assert watched.notes == []
+
+
+def test_what_was_archived_and_restored_again_since_is_not_released(
+    watched: Watched, cold: Cold
+) -> None:
+    over(watched, cold)
+    watched.robot.broken = True
+    watched.watch.look()
+    watched.ago(0)
+    watched.robot.broken = False
+    cold.archive("key")
+    cold.ask("POST", "/box/key?restore", document())
+    cold.stage("key")
+    watched.look()
+    assert ("release", "key", "") not in watched.robot.asked
+    assert cold.head("key")[1] is not None
+    assert body_of(cold.s3, "key") == DATA
+
+
+def test_another_object_at_the_key_is_not_released(watched: Watched, cold: Cold) -> None:
+    over(watched, cold)
+    watched.robot.broken = True
+    watched.watch.look()
+    watched.robot.broken = False
+    file = File(cold.backend.path_of("box", "key"), (cold.box / "key").stat().st_ino)
+    assert watched.watch.is_wanted("release", file)
+    cold.put("key", b"new")
+    assert not watched.watch.is_wanted("release", file)
+
+
+def test_without_anybody_to_release_nothing_is_noted(
+    watched: Watched, cold: Cold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over(watched, cold)
+    monkeypatch.setattr(Robot, "cannot", lambda self, verb: "no" if verb == "release" else "")
+    watched.look()
+    assert (watched.notes, cold.record("key")) == ([], None)
+    assert watched.told[-1] == ("ObjectRestore:Delete", "box", "key")
+
+
 def test_a_note_without_a_key_is_removed(watched: Watched, cold: Cold) -> None:
     cold.offline("key")
     cold.restore("key")

@@ -306,8 +306,6 @@ def test_a_driver_that_runs_programs_is_left_to_the_daemon(
         copy = calls.make_offline(path)
         (tape / str(path.stat().st_ino)).write_bytes(copy)
     with daemon.running(cold.root, extra=("--conf", str(ini))) as served:
-        with served.connect() as connection:  # it looks after restores from its first request on
-            connection.ask("GET", "/")
         words = ["restore", "s3://box", "--conf", str(ini), "--days", "2"]
         began = time.monotonic()
         assert main.main([*words, "--wait", "--interval", "1"]) == 0, served.words()

@@ -4,6 +4,9 @@ What is new is handed to the driver's queues, and its note is moved when the dri
 has come back is written down, so that its days count from then; what is over is released by the
 driver (by a program of the site, or not at all). All is decided under the key's lock, so nobody
 does it twice. Which objects to look at is ``watching``'s to say.
+
+What a look writes down is synced once at its end. Power that goes before makes the next look do it
+again, and tell of it again by the same name.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from s3filters.tiers.base import ARCHIVE, FASTEST_FIRST, RELEASE, STAGE, Driver,
 # What is to be done about an object; of the first two others are told.
 RESTORED, ENDED, ASK, FORGET, WAIT = "restored", "ended", "ask", "forget", "wait"
 ASK_AGAIN_S = 6 * 3600.0  # what nobody has brought back after so long is asked for again
+TRY_AGAIN_S = 3600.0  # what was given up, archiving and releasing
 ORPHAN_S = 600.0  # what another node has noted and asked nobody for is taken over
 STRAY_S = 86400.0  # so long what is noted may not be there yet: an upload may take that
 
@@ -60,13 +64,18 @@ class Watch:
         self.events = events
         self.memory = Memory(Changes(part.store.root.fd))
         self.leads = Leading(part.store.root)
-        self.handed: set[Id] = set()
+        self.handed: dict[Id, float] = {}  # notes that the queues have, until when (monotonic, s)
+        self.changed = False  # something that is not synced yet
         self.asking: Asking | None = None
         if driver is not None:
             self.asking = Asking(driver, settings, self)
 
     def look(self) -> int:
         """Look at what may have changed; return at how many. Raise OSError."""
+        now = time.monotonic()
+        for id_, until in list(self.handed.items()):
+            if until <= now:
+                self.handed.pop(id_, None)
         return self._part.look_after(self)
 
     def wait(self, seconds: float) -> None:
@@ -87,7 +96,7 @@ class Watch:
     def ask(self, verb: str, file: File, note: Note) -> None:
         """Have a driver asked that can be; until it was, the note is in ``handed``."""
         if self.asking is not None and self.can(verb) and self.asking.add(verb, file):
-            self.handed.add(note.id)
+            self.handed[note.id] = float("inf")
 
     # what becomes of files in the queues
 
@@ -110,18 +119,21 @@ class Watch:
         self.dropped(verb, file)
 
     def given_up(self, verb: str, file: File) -> None:
-        """Show that an object was not brought back; what else was noted is tried again."""
+        """Show that an object was not brought back; what else was noted is tried again later."""
+        name = self._part.name_of(file.path)
         if verb == STAGE:
-            self._part.stage_failed(*self._part.name_of(file.path), file.tier)
-        self.dropped(verb, file)
+            self._part.stage_failed(*name, file.tier)
+            self.dropped(verb, file)
+        else:
+            self.handed[Note(_FOLDER[verb], *name, 0.0).id] = time.monotonic() + TRY_AGAIN_S
 
     def dropped(self, verb: str, file: File) -> None:
         """Have an object and its notes looked at again."""
         name = self._part.name_of(file.path)
         for tier in FASTEST_FIRST:
-            self.handed.discard(Note(_FOLDER[verb], *name, 0.0, tier).id)
+            self.handed.pop(Note(_FOLDER[verb], *name, 0.0, tier).id, None)
         if verb == STAGE:
-            self.handed.discard(Note(RESTORES, *name, 0.0).id)
+            self.handed.pop(Note(RESTORES, *name, 0.0).id, None)
             self.memory.announce(name)
         self._part.store.bell.ring()
 
@@ -147,6 +159,9 @@ class Returning(Part):
                     log.warning("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], error)
                     if note.folder == RESTORES:
                         watch.memory.announce((note.bucket, note.key))
+            if watch.changed:  # one sync for all: on ScoutFS it commits the whole mount
+                self.store.sync(self.store.root.fd)
+                watch.changed = False
         except OSError:
             watch.memory.forget()
             raise
@@ -181,7 +196,9 @@ class Returning(Part):
                 return
             known = _known(note, record)
             if known is None or _next(note, record) != WAIT or note.folder != RESTORES:
-                known = store.ask_restore(*name, lambda *at: self._act(watch, note, *at))
+                known = store.ask_restore(
+                    *name, lambda *at: self._act(watch, note, *at), lasting=False
+                )
         except (NoSuchKey, NoSuchBucket):
             if note.folder != ARCHIVES or _is_stray(note):
                 self.forget(note)
@@ -222,6 +239,7 @@ class Returning(Part):
             subject = Subject(note.bucket, note.key, record, request)
             with telling.about(self, watch.events, COMPLETED, subject):
                 restores.write(fd, request)
+            watch.changed = True
             log.info("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], what)
         if note.folder == NEW_RESTORES:
             notes.mark(self.store.root, note.bucket, note.key, note.tier)
@@ -233,6 +251,7 @@ class Returning(Part):
             notes.note(self.store.root, RELEASES, note.bucket, note.key, "", self.store.node)
         with telling.about(self, watch.events, DELETE, subject):
             changing.put(fd, {RESTORE: None})
+        watch.changed = True
         self.forget(note)
         log.info("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], ENDED)
 
@@ -262,7 +281,7 @@ class Returning(Part):
 
     def _write_down(self, bucket: str, key: str, write: Any) -> None:
         try:
-            self.store.ask_restore(bucket, key, write)
+            self.store.ask_restore(bucket, key, write, lasting=False)
         except (NoSuchKey, NoSuchBucket):
             pass  # it was deleted meanwhile
         except StoreError as error:
