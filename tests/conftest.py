@@ -1,10 +1,13 @@
 """What all tests share: hypothesis profiles, and an environment without anybody's credentials."""
 
+import functools
+import importlib.metadata
 import os
 import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+from paste.deploy import loadwsgi
 
 from s3filters.pipeline import fs
 
@@ -52,4 +55,13 @@ def no_sweeping_beside_the_tests():
     """A thread of an earlier test's app neither logs into a later test nor meets its patches."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fs, "FIRST_SWEEP_S", 10.0**6)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_installed_is_looked_up_once():
+    """Half the time that loading a pipeline takes goes into finding the entry points of ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((importlib.metadata, "distribution"), (loadwsgi, "find_entry_point")):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield

@@ -12,6 +12,8 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 
 ENDPOINT = "http://s3.test"
+# A name of its own, as boto3 makes up its long one anew for each request.
+LEAST = {"retries": {"max_attempts": 0}, "s3": {"addressing_style": "path"}, "user_agent": "tests"}
 
 
 class _Raw(io.BytesIO):
@@ -82,7 +84,7 @@ def client(
         region_name="us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config),
+        config=Config(**LEAST | config),
     )
 
     def send(request: Any, **_: Any) -> AWSResponse:
