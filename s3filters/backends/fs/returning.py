@@ -95,18 +95,26 @@ class Watch:
 
     def ask(self, verb: str, file: File, note: Note) -> None:
         """Have a driver asked that can be; until it was, the note is in ``handed``."""
-        if self.asking is not None and self.can(verb) and self.asking.add(verb, file):
-            self.handed[note.id] = float("inf")
+        if self.asking is None or not self.can(verb):
+            return
+        self.handed[note.id] = float("inf")  # first, for the queue may be done with it at once
+        if not self.asking.add(verb, file):
+            self.handed.pop(note.id, None)
 
     # what becomes of files in the queues
 
     def is_wanted(self, verb: str, file: File) -> bool:
         """Whether it is the same object still, and nobody wants it otherwise since."""
+        record = self._there(file)
+        return record is not None and _WANTED[verb](record)
+
+    def _there(self, file: File) -> Record | None:
+        """Return the record of a file, None when it is not there any more."""
         try:
             record = self._part.store.head(*self._part.name_of(file.path))
         except (NoSuchKey, NoSuchBucket):
-            return False
-        return record.ino == file.ino and _WANTED[verb](record)
+            return None
+        return record if record.ino == file.ino else None
 
     def done(self, verb: str, file: File) -> None:
         """Write down that the archiver was asked."""
@@ -114,7 +122,7 @@ class Watch:
         if verb == STAGE:
             assert self.asking is not None
             self._part.asked_for(*name, file.tier, flagged=self.asking.driver.flagged)
-        elif self._part.store.head(*name).ino == file.ino:  # else another is noted there now
+        elif self._there(file) is not None:  # else another may be noted there now
             self._part.forget(Note(_FOLDER[verb], *name, 0.0))
         self.dropped(verb, file)
 
