@@ -101,6 +101,7 @@ class Restoring(Part):
         """Write a request down; who looks after them asks the archiver. Raise CannotAsk."""
         if shown.offline:  # else archived by name alone, and back as soon as it is asked for
             _check_driver(call.tiering.driver)
+        if self.store.capabilities.scoutfs:  # also then: it may be taken to tape just now
             place = (self.store.root, notes.NEW_RESTORES, call.bucket, call.key)
             notes.note(*place, asked.tier, self.store.node)
         restores.write(fd, asked)
