@@ -20,7 +20,7 @@ def named() -> Path | None:
 
 
 def said() -> str:
-    """Return a line about what is asked. Raise UsageError when that is not ScoutFS."""
+    """Return a line about what is asked. Raise UsageError when that is not ScoutFS, or not all."""
     path = named()
     if path is None:
         return "ScoutFS: the double, mounted for each module"
@@ -33,12 +33,13 @@ def said() -> str:
         if not found.scoutfs:
             name = filesystem.inspect(fd, str(path)).name
             raise pytest.UsageError(f"{NODE} names {path}, which is on {name}, not on ScoutFS")
+        if found.missing:
+            raise pytest.UsageError(f"{NODE} names {path}: {' '.join(found.missing)}")
         fsid = calls.fsid(fd)
     finally:
         os.close(fd)
     which = "a double" if fsid == ioctls.FSID else f"fsid {fsid:016x}"
-    can = "with" if found.privileged else "without"
     return (
-        f"ScoutFS: {path}, {which}, format {found.format_version}, {can} CAP_SYS_ADMIN; "
+        f"ScoutFS: {path}, {which}, format {found.format_version}, with CAP_SYS_ADMIN; "
         "the double where faults are ordered or calls are counted"
     )
