@@ -27,7 +27,8 @@ from s3filters.store import (
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.comparing import Comparison
 from s3filters.store.metadata import Attributes, Record
-from s3filters.store.place import Check, leads_to_directory
+from s3filters.store.pending import leads_to_directory
+from s3filters.store.place import Check
 from s3filters.store.tree import Tree
 
 # On a directory object that was there before it became one: it stays when the object is deleted.

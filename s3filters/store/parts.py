@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from s3filters.store import declaration, errors, hidden, locks, placed, uploads, xattrs
 from s3filters.store.commits import Visit
-from s3filters.store.place import Buffer
+from s3filters.store.pending import Buffer
 from s3filters.store.placed import Slot
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload

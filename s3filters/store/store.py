@@ -22,7 +22,8 @@ from s3filters.store.metadata import Attributes, Record
 from s3filters.store.objects import Opened
 from s3filters.store.owners import KEEP, Owner
 from s3filters.store.parts import PartDraft, PartRecord
-from s3filters.store.place import Buffer, Check, Draft
+from s3filters.store.pending import Buffer
+from s3filters.store.place import Check, Draft
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
 

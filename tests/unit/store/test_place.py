@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from s3filters.store import errors, parents, place
+from s3filters.store import errors, parents, pending
 from s3filters.store.errors import (
     AlreadyExists,
     ExistingObjectIsDirectory,
@@ -745,7 +745,7 @@ def test_a_mounted_folder_is_written_without_crossing_the_mount(box, monkeypatch
 
     def link(source, name, **options):
         names.append(name)
-        if isinstance(name, str) and name.startswith(place.PREFIX):
+        if isinstance(name, str) and name.startswith(pending.PREFIX):
             raise OSError(errno.EXDEV, "another file system")
         return real(source, name, **options)
 
@@ -761,7 +761,7 @@ def test_a_failed_rename_on_a_mounted_folder_leaves_nothing(box, monkeypatch):
     real = os.link
 
     def link(source, name, **options):
-        if isinstance(name, str) and name.startswith(place.PREFIX):
+        if isinstance(name, str) and name.startswith(pending.PREFIX):
             raise OSError(errno.EXDEV, "another file system")
         return real(source, name, **options)
 
