@@ -1,9 +1,9 @@
 """The only module that makes the name of an object appear, and the argument for its order.
 
 1. *Bytes* go to a file without a name (``pending``, O_TMPFILE), opened in the deepest directory of
-   the key that exists, so that default ACL, setgid and project come from where the object will be. Before
-   the first byte it gets its owner (``owners``), which is in the inode as they are. Nobody can see
-   it; when the process dies the kernel frees it. Without O_TMPFILE it is
+   the key that exists, so that default ACL, setgid and project come from where the object will be.
+   Before the first byte it gets its owner (``owners``), which is in the inode as they are. Nobody
+   can see it; when the process dies the kernel frees it. Without O_TMPFILE it is
    ``<bucket>/.sgwtmp/put.<random>``, which no S3 name reaches and ``sweep`` removes when it is
    stale.
 2. *Attributes* go to the same inode, before it has a name: bytes and metadata can never be seen
