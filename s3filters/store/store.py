@@ -12,8 +12,18 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from s3filters.store import (
+    beginning,
+    changing,
+    joining,
+    locks,
+    objects,
+    parts,
+    reaping,
+    restores,
+    sweep,
+)
 from s3filters.store import buckets as bucket_verbs
-from s3filters.store import changing, joining, locks, objects, parts, reaping, restores, sweep
 from s3filters.store import uploads as upload_verbs
 from s3filters.store.bell import Bell
 from s3filters.store.beneath import LOOK, READ
@@ -171,7 +181,7 @@ class Store(Tree):
 
     def create_upload(self, upload: Upload) -> None:
         """Begin an upload, whose id the caller made. Raise NoSuchBucket, StoreError."""
-        upload_verbs.create(self, upload)
+        beginning.create(self, upload)
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload in progress. Raise NoSuchUpload, NoSuchBucket, StoreError."""
