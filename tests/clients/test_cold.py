@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -25,7 +26,7 @@ from tests.daemon import Daemon
 from tests.raw import RawConnection
 from tests.scoutfs import calls
 from tests.scoutfs.archiver import Archiver
-from tests.scoutfs.cold import end_said
+from tests.scoutfs.cold import ALWAYS, end_said
 from tests.scoutfs.mounted import REPOSITORY, mounted, need
 
 pytestmark = pytest.mark.client
@@ -43,20 +44,36 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tape")
 
 
+def site_ini(tape: Path, header: str) -> Path:
+    """Return an ini of a site that releases by a program, and says ``x-amz-restore`` so."""
+    text = (REPOSITORY / "etc" / "scoutfs.ini").read_text()
+    release = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site release {tape}"
+    example, said = "#release_command = /usr/local/sbin/site-release", "restore_header = versity"
+    assert example in text
+    assert said in text
+    lines = f"release_command = {release}\nwatch_interval = 1"
+    ini = tape.with_name(f"scoutfs-{header}.ini")
+    ini.write_text(text.replace(example, lines).replace(said, f"restore_header = {header}"))
+    return ini
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, tape: Path) -> Iterator[Daemon]:
     need()
-    where, ini = tmp_path_factory.mktemp("cold"), tape.with_name("scoutfs.ini")
-    text = (REPOSITORY / "etc" / "scoutfs.ini").read_text()
-    release = f"env -C {REPOSITORY} {sys.executable} -m tests.scoutfs.site release {tape}"
-    example = "#release_command = /usr/local/sbin/site-release"
-    assert example in text
-    lines = f"release_command = {release}\nwatch_interval = 1"
-    ini.write_text(text.replace(example, lines))
+    where = tmp_path_factory.mktemp("cold")
     with mounted(where):
         (where / "root" / "box").mkdir(parents=True)
+        ini = site_ini(tape, "versity")
         with daemon.running(where / "root", extra=("--conf", str(ini))) as running:
             yield running
+
+
+@pytest.fixture
+def served_as_aws(served: Daemon, tape: Path) -> Iterator[Daemon]:
+    """Another daemon beside the first one."""
+    ini = site_ini(tape, "aws")
+    with daemon.running(served.root, extra=("--conf", str(ini))) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +82,13 @@ def archiver(tape: Path) -> Archiver:
 
 
 @pytest.fixture
-def dial(served: Daemon, tmp_path: Path) -> Iterator[Callable[[str], Client]]:
+def dial(served: Daemon, tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Dials clients by name; one that is not here fails in CI and is skipped elsewhere."""
     dialled: list[Client] = []
 
-    def dial(name: str) -> Client:
+    def dial(name: str, by: Daemon = served) -> Client:
         try:
-            dialled.append(BY_NAME[name].dial(served, tmp_path))
+            dialled.append(BY_NAME[name].dial(by, tmp_path))
         except Absent as error:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
         return dialled[-1]
@@ -99,6 +116,7 @@ class Teller:
     def __init__(self, name: str, client: Client, key: str) -> None:
         self.client = client
         self._program = isinstance(BY_NAME[name], Program)
+        self.key = key
         self._where = {"Bucket": "box", "Key": key}
 
     def ask(self, operation: str, *file: str, **words: Any) -> dict[str, Any]:
@@ -113,6 +131,20 @@ class Teller:
         found: dict[str, Any] = json.loads(said or "{}")
         return found
 
+    def status(self, operation: str, **words: Any) -> int:
+        """Return the status of the answer to an operation that succeeds, as the client shows it."""
+        if not self._program:
+            asked = {**self._where, **words}
+            answer = self.client.ask("status", name=operation, words=asked)  # type: ignore[arg-type]
+            return int(answer)
+        where = ("--bucket", self._where["Bucket"], "--key", self.key)
+        more = ("--cli-input-json", json.dumps(words))
+        asking = ("--debug", "s3api", operation.replace("_", "-"), *where, *more)
+        with self.client.start(*asking) as process:
+            _, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, errors[-2000:]
+        return int(re.findall(r'"POST \S+ HTTP/1.1" (\d+)', errors)[-1])
+
     def head(self) -> tuple[str | None, str | None]:
         """Return storage class and x-amz-restore."""
         said = self.ask("head_object")
@@ -123,11 +155,6 @@ class Teller:
         with pytest.raises(ClientError) as caught:
             self.ask(operation, *file, **words)
         return str(caught.value)
-
-
-@pytest.fixture(params=TELLERS)
-def teller(request: pytest.FixtureRequest, dial: Callable[[str], Client]) -> Teller:
-    return Teller(request.param, dial(request.param), f"story/{request.param}")
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -143,33 +170,74 @@ def midnight(days: int) -> str:
     return time.strftime("%a, %d %b %Y 00:00:00 GMT", time.gmtime(end))
 
 
+@pytest.mark.parametrize("name", TELLERS)
 def test_an_object_goes_to_tape_comes_back_and_goes_again(
-    teller: Teller, served: Daemon, archiver: Archiver, tmp_path: Path
+    dial: Callable[..., Client], served: Daemon, archiver: Archiver, tmp_path: Path, name: str
 ) -> None:
-    source, got = tmp_path / "source", tmp_path / "got"
-    source.write_bytes(DATA)
-    key = teller._where["Key"]
-    teller.client.upload(source, "box", key)
+    teller = Teller(name, dial(name), f"story/{name}")
+    not_asked = 'ongoing-request="false"'
+    teller.client.upload(source(tmp_path), "box", teller.key)
+    assert teller.head() == ("STANDARD", ALWAYS)
+    assert teller.status("restore_object", RestoreRequest={"Days": 1}) == 200  # as Versity has it
+    tell(teller, served.root / "box" / teller.key, archiver, tmp_path, ("STANDARD", not_asked))
+
+
+@pytest.mark.parametrize("name", ["aws-2", "boto3"])
+def test_the_same_is_told_in_the_words_of_aws(
+    dial: Callable[..., Client],
+    served_as_aws: Daemon,
+    archiver: Archiver,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    teller = Teller(name, dial(name, served_as_aws), f"as-aws/{name}")
+    teller.client.upload(source(tmp_path), "box", teller.key)
+    assert teller.head() == (None, None)
+    refused = teller.refused("restore_object", RestoreRequest={"Days": 1})
+    assert "InvalidObjectState" in refused
+    tell(teller, served_as_aws.root / "box" / teller.key, archiver, tmp_path, (None, None))
+
+
+def source(folder: Path) -> Path:
+    """Return a file to upload."""
+    path = folder / "source"
+    path.write_bytes(DATA)
+    return path
+
+
+def tell(
+    teller: Teller,
+    path: Path,
+    archiver: Archiver,
+    folder: Path,
+    words: tuple[str | None, str | None],
+) -> None:
+    """Play the story of an object that is there.
+
+    :param words: the class of one that is here, and x-amz-restore of one that nobody asked for
+    """
+    (here, not_asked), got = words, folder / "got"
     etag = teller.ask("head_object")["ETag"]
-    path = served.root / "box" / key
     archiver.take(path)
-    assert teller.head() == ("GLACIER", 'ongoing-request="false"')
+    assert teller.head() == ("GLACIER", not_asked)
     assert "InvalidObjectState" in teller.refused("get_object", str(got))
     request = {"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}}
-    teller.ask("restore_object", RestoreRequest=request)
+    assert teller.status("restore_object", RestoreRequest=request) == 202
     assert teller.head() == ("GLACIER", 'ongoing-request="true"')
     again = teller.refused("restore_object", RestoreRequest=request)
     assert "RestoreAlreadyInProgress" in again
     assert "InvalidObjectState" in teller.refused("get_object", str(got))
     assert archiver.work() == [path.name]
-    teller.client.download("box", key, got)
+    teller.client.download("box", teller.key, got)
     assert got.read_bytes() == DATA
     said, restore = teller.head()
-    assert (said, end_said(restore)) == ("STANDARD", midnight(2))
+    assert (said, end_said(restore)) == (here, midnight(2))
     assert teller.ask("head_object")["ETag"] == etag
+    assert teller.status("restore_object", RestoreRequest={"Days": 3}) == 200
+    assert end_said(teller.head()[1]) == midnight(3)
     record = json.loads(os.getxattr(path, RESTORE))
     os.setxattr(path, RESTORE, json.dumps({**record, "end_s": 1}).encode())  # its days are over
-    until(lambda: teller.head() == ("GLACIER", 'ongoing-request="false"'))
+    until(lambda: teller.head() == ("GLACIER", not_asked))
     assert "InvalidObjectState" in teller.refused("get_object", str(got))
 
 
@@ -193,7 +261,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", ["aws-1", "aws-2"])
 def test_aws_syncs_what_is_here_and_warns_of_the_rest(
-    dial: Callable[[str], Client], half: str, archiver: Archiver, tmp_path: Path, name: str
+    dial: Callable[..., Client], half: str, archiver: Archiver, tmp_path: Path, name: str
 ) -> None:
     client, target = dial(name), tmp_path / "synced"
     words = ("s3", "sync", f"s3://box/{half}", str(target))
@@ -206,14 +274,14 @@ def test_aws_syncs_what_is_here_and_warns_of_the_rest(
     for key in ("tape1", "deep/tape2"):
         request = ("--bucket", "box", "--key", f"{half}/{key}", "--restore-request", "Days=1")
         client.run("s3api", "restore-object", *request)
-    assert sorted(archiver.work()) == ["tape1", "tape2"]
+    assert sorted(archiver.work(2)) == ["tape1", "tape2"]
     client.run(*words)
     assert names(target) == ["deep/here2", "deep/tape2", "here1", "tape1"]
 
 
 @pytest.mark.parametrize(("verb", "status"), [("sync", 0), ("cp", 1)])
 def test_s5cmd_brings_what_is_here_and_warns_of_the_rest(
-    dial: Callable[[str], Client], half: str, tmp_path: Path, verb: str, status: int
+    dial: Callable[..., Client], half: str, tmp_path: Path, verb: str, status: int
 ) -> None:
     client, target = dial("s5cmd"), tmp_path / "synced"
     with client.start(verb, f"s3://box/{half}/*", f"{target}/") as process:
@@ -231,19 +299,22 @@ ON_TAPE = {"tape1", "deep/tape2"}
 
 @pytest.mark.parametrize("name", ["rclone", "rclone-newest"])
 def test_rclone_asks_for_all_that_is_on_tape(
-    dial: Callable[[str], Client], half: str, archiver: Archiver, tmp_path: Path, name: str
+    dial: Callable[..., Client], half: str, archiver: Archiver, tmp_path: Path, name: str
 ) -> None:
     client, where, target = dial(name), f"r:box/{half}", tmp_path / "synced"
-    options = ("-o", "priority=Bulk", "-o", "lifetime=1")
-    asked = json.loads(client.run("backend", "restore", where, *options))
-    assert {one["Remote"] for one in asked if one["Status"] == "OK"} >= ON_TAPE
-    assert {*archiver.work()} == {"tape1", "tape2"}
+    options = ("-o", "priority=Bulk", "-o", "lifetime=1", "--dump", "headers")
+    with client.start("backend", "restore", where, *options) as process:
+        said, dumped = process.communicate(timeout=60)
+    assert process.returncode == 0, dumped[-2000:]
+    assert {one["Remote"] for one in json.loads(said) if one["Status"] == "OK"} >= ON_TAPE
+    assert dumped.count("HTTP/1.1 202 Accepted") == len(ON_TAPE)
+    assert {*archiver.work(2)} == {"tape1", "tape2"}
     client.run("copy", where, str(target))
     assert names(target) == ["deep/here2", "deep/tape2", "here1", "tape1"]
 
 
 def test_rclone_sees_what_was_asked_for_come(
-    dial: Callable[[str], Client], half: str, archiver: Archiver
+    dial: Callable[..., Client], half: str, archiver: Archiver
 ) -> None:
     client, where = dial("rclone-newest"), f"r:box/{half}"
 
@@ -255,7 +326,7 @@ def test_rclone_sees_what_was_asked_for_come(
     before = told()
     client.run("backend", "restore", where, "-o", "priority=Standard", "-o", "lifetime=1")
     asked = told()
-    archiver.work()
+    archiver.work(2)
     after = told()
     for key in ON_TAPE:
         assert not before[key]

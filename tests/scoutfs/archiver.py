@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from s3filters.store import scoutfs
 from tests.scoutfs import site
+
+LIMIT_S = 20
 
 
 class Archiver:
@@ -24,9 +27,17 @@ class Archiver:
         site.archive(path, self._tape)
         self._taken.append(path)
 
-    def work(self) -> list[str]:
-        """Stage all that was asked for; return the names of these files."""
-        return [path.name for path in self._taken if self._staged(path)]
+    def work(self, count: int = 1) -> list[str]:
+        """Wait until so many files are asked for, which is a moment after a client did, or more.
+
+        Stage all of them; return their names.
+        """
+        limit, found = time.monotonic() + LIMIT_S, list[str]()
+        while len(found) < count:
+            assert time.monotonic() < limit, f"of {count} files only {found} were asked for"
+            time.sleep(0.05)
+            found += [path.name for path in self._taken if self._staged(path)]
+        return found
 
     def _staged(self, path: Path) -> bool:
         fd = os.open(path, os.O_RDONLY)

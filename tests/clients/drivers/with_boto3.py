@@ -96,6 +96,11 @@ def resume(path, bucket, key):
     return missing
 
 
+def status(name, words):
+    """Call an operation; return the status of its answer."""
+    return getattr(s3, name)(**words)["ResponseMetadata"]["HTTPStatusCode"]
+
+
 def call(name, words):
     """Call an operation; return what it answered but for what is said of the answer."""
     answer = getattr(s3, name)(**words)
@@ -116,4 +121,5 @@ serve(
     begin=begin,
     resume=resume,
     call=call,
+    status=status,
 )
