@@ -27,7 +27,6 @@ from s3filters.store.beneath import DIRECTORY, OWN, Root
 RESTORES = "restores"
 NEW_RESTORES, ARCHIVES, RELEASES = NEW = "restores.new", "archives.new", "releases.new"
 FOLDERS = (RESTORES, *NEW)
-_MODE = 0o755
 _DEAD_S = 60.0
 _is_note = re.compile(r"[0-9a-f]{64}(\.[A-Za-z]+)?").fullmatch
 _LONGEST = 4096  # bytes of a file that are read; a key has at most 1,024
@@ -74,19 +73,27 @@ def note(root: Root, folder: str, bucket: str, key: str, tier: str = "", node: s
 
 
 def mark(root: Root, bucket: str, key: str, tier: str) -> None:
-    """Note that the archiver was asked for an object now. Raise OSError."""
+    """Note that the archiver was asked for an object now. Raise MethodNotAllowed, OSError."""
     above = hidden.open_in(root, bucket.encode())
     try:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(RESTORES, _MODE, dir_fd=above)
-        asked = f"{RESTORES}/{_name(key)}"
-        with contextlib.suppress(FileNotFoundError):
-            new = f"{NEW_RESTORES}/{_name(key, tier)}"
-            os.rename(new, asked, src_dir_fd=above, dst_dir_fd=above)
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(asked, dir_fd=above, follow_symlinks=False)
+        inner = hidden.open_folder(above, RESTORES)
     finally:
         os.close(above)
+    try:
+        _move(root, bucket, _name(key, tier), inner, _name(key))
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(_name(key), dir_fd=inner, follow_symlinks=False)
+    finally:
+        os.close(inner)
+
+
+def _move(root: Root, bucket: str, new: str, inner: int, asked: str) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        outer = _open(root, bucket, NEW_RESTORES)
+        try:
+            os.rename(new, asked, src_dir_fd=outer, dst_dir_fd=inner)
+        finally:
+            os.close(outer)
 
 
 def forget(root: Root, note: Note) -> None:

@@ -76,6 +76,16 @@ def test_what_was_forgotten_meanwhile_is_not_noted_by_a_mark(root):
     assert [keys(root, folder) for folder in FOLDERS] == [[]] * 4
 
 
+def test_a_link_that_somebody_put_there_is_not_followed(root, hidden, tmp_path):
+    asked.note(root, NEW_RESTORES, "box", KEY, "Bulk")
+    (tmp_path / "elsewhere").mkdir()
+    (hidden / RESTORES).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MethodNotAllowed):
+        asked.mark(root, "box", KEY, "Bulk")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert keys(root, NEW_RESTORES) == [("box", KEY)]
+
+
 def test_what_is_known_already_is_not_opened(root, monkeypatch):
     for key in (KEY, "other"):
         asked.note(root, ARCHIVES, "box", key)
