@@ -12,6 +12,8 @@ import os
 import select
 import socket
 
+_RINGS = 10_000  # heard at once: whoever rings all the time keeps nobody listening for ever
+
 
 class Bell:
     """The bell of an open folder."""
@@ -31,15 +33,15 @@ class Bell:
 
         The first call begins to listen, which one process can at a time; others only wait.
         """
-        if self._socket is None:
-            self._socket = self._listen()
-        if self._socket is None:
-            select.select([], [], [], seconds)
-            return False
-        rang = bool(select.select([self._socket], [], [], seconds)[0])
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._socket.recv(1)
+        ours = self._socket = self._socket or self._listen()
+        poll = select.poll()  # and not select(2), which knows descriptors below 1,024 only
+        if ours is not None:
+            poll.register(ours, select.POLLIN)
+        rang = bool(poll.poll(max(0.0, seconds) * 1000))
+        if rang and ours is not None:
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(_RINGS):
+                    ours.recv(1)
         return rang
 
     def _listen(self) -> socket.socket | None:

@@ -1,6 +1,7 @@
 """The bell: who listens is woken, and nobody else waits for anything."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -77,3 +78,42 @@ def test_another_process_rings(make, tmp_path):
     code += "Bell(os.open(sys.argv[1], os.O_RDONLY)).ring()"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert listener.wait(20)
+
+
+def test_it_is_heard_in_a_process_that_has_a_thousand_connections(make):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        listener, other = make(), make()
+        assert not listener.wait(0)
+        other.ring()
+        assert listener.wait(20)
+    finally:
+        for fd in others:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_who_rings_all_the_time_does_not_keep_the_listener(make):
+    class Endless:
+        heard = 0
+
+        def fileno(self):
+            return ready
+
+        def recv(self, count):
+            self.heard += 1
+            assert self.heard < 1_000_000
+            return b""
+
+        def close(self):
+            pass
+
+    ready, write = os.pipe()
+    os.write(write, b"x")
+    listener = make()
+    listener._socket = Endless()
+    assert listener.wait(0)
+    os.close(ready)
+    os.close(write)
