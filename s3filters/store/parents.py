@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from s3filters.store import hidden, locks
 from s3filters.store.beneath import DIRECTORY, Root
-from s3filters.store.errors import Busy, ObjectParentIsFile, SlowDown, StoreError
+from s3filters.store.errors import AccessDenied, Busy, ObjectParentIsFile, SlowDown, StoreError
 from s3filters.store.owners import Owner
 
 MADE = "user.s3filters.made"
@@ -107,6 +107,7 @@ def _enter(way: Way, name: bytes, owner: Owner | None) -> None:
     try:
         fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=above)
         if owner is not None:
+            _expect_new(fd)
             owner.take(fd)
         os.setxattr(fd, MADE, b"1")
     except BaseException:
@@ -117,6 +118,18 @@ def _enter(way: Way, name: bytes, owner: Owner | None) -> None:
         raise
     way.fd = fd
     way.above.append(above)
+
+
+def _expect_new(fd: int) -> None:
+    """Make sure that an open directory is the one that was just made, before it is given away.
+
+    Who owns the directory above can put another in its place between the two: one that belongs to
+    somebody else. Raise FileNotFoundError for one that a put made, AccessDenied, OSError.
+    """
+    if MADE in os.listxattr(fd):
+        raise FileNotFoundError
+    if os.fstat(fd).st_uid != os.geteuid():
+        raise AccessDenied("A folder that was just made belongs to somebody else.")
 
 
 def open_deepest(root: Root, path: bytes) -> tuple[int, list[bytes]]:

@@ -78,6 +78,36 @@ def test_what_is_there_already_keeps_its_owner(given):
 
 
 @root_only
+@pytest.mark.parametrize("made", [True, False], ids=["by a put", "by a person"])
+def test_no_folder_is_given_away_that_was_put_in_the_place_of_a_new_one(box, monkeypatch, made):
+    """Who owns a folder can rename those in it, also between our mkdir and our look."""
+    theirs = box.path / "a" / "theirs"
+    store, other = box.store.for_owner(UID, GID), box.store.for_owner(UID + 1, GID + 1)
+    if made:
+        other.put_small(BUCKET, "a/theirs/object", b"x", attributes())
+    else:
+        theirs.mkdir(parents=True)
+        os.chown(theirs, UID + 1, GID + 1)
+    mkdir = os.mkdir
+
+    def replaced(name, mode, *, dir_fd):
+        mkdir(name, mode, dir_fd=dir_fd)
+        if name == b"new":
+            monkeypatch.undo()
+            os.rename(box.path / "a" / "new", box.path / "a" / "old")
+            os.rename(theirs, box.path / "a" / "new")
+
+    monkeypatch.setattr(os, "mkdir", replaced)
+    if made:
+        store.put_small(BUCKET, "a/new/key", b"x", attributes())
+    else:
+        with pytest.raises(errors.AccessDenied):
+            store.put_small(BUCKET, "a/new/key", b"x", attributes())
+    left = [each for each in (box.path / "a").iterdir() if each.name != "old"]
+    assert {ids(each) for each in left} <= {(UID + 1, GID + 1)}
+
+
+@root_only
 def test_an_object_belongs_to_whoever_replaced_it_last(given):
     box, store = given
     store.put_small(BUCKET, "key", b"x", attributes())
