@@ -180,21 +180,25 @@ class FsApp:
         driver, settings, interval_s, events = self._watched
         watch = returning.Watch(self.backend, driver, settings, events)
         while not self._over.is_set():
-            if not watch.leads:
-                self._over.wait(interval_s)
-                continue
-            began = time.monotonic()
             try:
-                watch.wait(0)  # who is noted behind this rings again
-                watch.look()
+                if watch.leads:
+                    self._lead(watch, interval_s)
+                    continue
             except OSError as error:
                 log.warning("could not look after what was asked of the archiver: %s", error)
             except Exception:  # whatever it is, the next look may do better
                 log.exception("could not look after what was asked of the archiver")
-            took_s = time.monotonic() - began
-            self._over.wait(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, however often
-            watch.wait(max(0.0, interval_s - took_s))
+            self._over.wait(interval_s)
         watch.close()
+
+    def _lead(self, watch: Any, interval_s: float) -> None:
+        """Look, and wait until the next look is due. Raise OSError."""
+        began = time.monotonic()
+        watch.wait(0)  # who is noted behind this rings again
+        watch.look()
+        took_s = time.monotonic() - began
+        self._over.wait(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, however often
+        watch.wait(max(0.0, interval_s - took_s))
 
     def end(self) -> None:
         """Look after nothing any more, so that another process can; return when that is so."""

@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,6 +134,9 @@ class Worker:
         if not self._service.draining:  # from now on the slot may be another's
             board.write(slot, ABSENT)
             self._hub.unwatch(board.bell(slot))
+            end = getattr(_innermost(self._service.app, "end"), "end", None)
+            if end is not None:  # it may take a while, and requests go on
+                threading.Thread(target=end, name="end", daemon=True).start()
         for acceptor in self._acceptors:
             acceptor.stop()
         for listener in self._listeners:
@@ -177,10 +181,16 @@ def work(
 
 def _begin(app: Any) -> None:
     """Have the app behind all filters begin what it does besides requests, if there is anything."""
-    while app is not None and not hasattr(app, "begin"):
+    found = _innermost(app, "begin")
+    if found is not None:
+        found.begin()
+
+
+def _innermost(app: Any, verb: str) -> Any:
+    """Return the app behind all filters that knows a verb, None when none does."""
+    while app is not None and not hasattr(app, verb):
         app = getattr(app, "app", None)
-    if app is not None:
-        app.begin()
+    return app
 
 
 def tune_collector() -> None:

@@ -267,6 +267,19 @@ def test_a_retired_worker_finishes_what_it_does(start):
         assert busy.getresponse().read() == b"slept"
 
 
+def test_a_retired_worker_leaves_what_else_it_does_to_the_others_at_once(start):
+    program = start("workers=1")
+    with program.connect() as busy:
+        busy.request("GET", "/sleep?3")
+        time.sleep(0.1)
+        program.state.write_text("second")
+        program.signal(signal.SIGHUP)
+        program.until(lambda: "first looks after nothing any more" in program.said)
+        assert program.ask() == "second"
+        assert busy.getresponse().read() == b"slept"
+    assert "second looks" not in program.said
+
+
 def test_a_retired_worker_may_take_longer_than_a_drain(start):
     program = start("workers=1", "drain_timeout=0.2")
     with program.connect() as busy:

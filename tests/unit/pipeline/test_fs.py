@@ -209,3 +209,34 @@ def test_what_an_account_makes_is_of_its_project_where_the_ini_says_so(
     assert backend.store_of(Call("PutObject", identity=somebody)).project == project
     assert backend.store_of(Call("PutObject")).project == 0
     assert backend.store.project == 0
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "too many"), ValueError("whatever")])
+def test_what_keeps_a_look_from_being_had_does_not_end_those_to_come(make, monkeypatch, error):
+    class Watch:
+        def __init__(self, *of):
+            self.errors = [error]
+            self.looks = 0
+
+        @property
+        def leads(self):
+            if self.errors:
+                raise self.errors.pop()
+            return True
+
+        def wait(self, seconds):
+            pass
+
+        def look(self):
+            app._over.set()
+            self.looks += 1
+
+        def close(self):
+            closed.append(self.looks)
+
+    closed = []
+    app = make()
+    monkeypatch.setattr(fs.returning, "Watch", Watch)
+    app.watch_restores(None, None, 0.01)
+    app._watch()
+    assert closed == [1]
