@@ -17,6 +17,8 @@ from s3filters import options as ini
 from s3filters.server.options import Options
 from s3filters.server.runner import SECTION, serve
 
+log = logging.getLogger("program")
+
 STATE = Path(os.environ["STATE"])
 
 
@@ -51,7 +53,7 @@ def load() -> Callable[..., Iterable[bytes]]:
         "/take": take,
         "/sleep": sleep,
     }
-    vars(app)["end"] = lambda: logging.info("%s looks after nothing any more", state)
+    vars(app)["end"] = lambda: log.info("%s looks after nothing any more", state)
     return app
 
 
