@@ -7,7 +7,7 @@ from paste.deploy import loadapp
 
 from tests import daemon, wire
 from tests.functional.asking import LARGE, SMALL, Asker
-from tests.functional.people import People, write
+from tests.functional.people import WRITER, People, write
 
 INI = Path(__file__).parents[2] / "etc" / "s3filters.ini"
 
@@ -89,6 +89,14 @@ def owned(people, root):
     """The folder of the bucket ``box`` of ``owner``, with the object ``key`` in it."""
     assert people("owner", "PUT", "/box").status == 200
     assert people("owner", "PUT", "/box/key", b"hello").status == 200
+    return root / "box"
+
+
+@pytest.fixture
+def granting(people, root):
+    """The folder of the bucket ``box`` of ``owner``, where ACLs count."""
+    header = {"x-amz-object-ownership": WRITER}
+    assert people("owner", "PUT", "/box", b"", header).status == 200
     return root / "box"
 
 

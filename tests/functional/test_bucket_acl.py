@@ -26,11 +26,8 @@ LOGS = {"Type": "Group", "Access": "log-delivery"}
 
 
 @pytest.fixture
-def owned(people, root):
-    """The folder of the bucket ``box`` of ``owner``, where ACLs count."""
-    header = {"x-amz-object-ownership": WRITER}
-    assert people("owner", "PUT", "/box", b"", header).status == 200
-    return root / "box"
+def owned(granting):
+    return granting
 
 
 def stored(folder):

@@ -36,12 +36,10 @@ WITHOUT = "[pipeline:main]\npipeline = catch_errors sigauth s3api s3multi fs\n"
 
 
 @pytest.fixture
-def owned(people, root):
+def owned(granting):
     """The folder of the bucket ``box`` of ``owner``, where ACLs count and bob may write."""
-    header = {"x-amz-object-ownership": WRITER}
-    assert people("owner", "PUT", "/box", b"", header).status == 200
-    configure(root / "box", owner="owner", acl=[grant("WRITE", "bob")])
-    return root / "box"
+    configure(granting, owner="owner", acl=[grant("WRITE", "bob")])
+    return granting
 
 
 def stored(path):

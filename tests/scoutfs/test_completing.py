@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3filters.store import errors, joining, uploads
+from s3filters.store.uploads import Upload
 from tests.scoutfs import calls
 from tests.unit.store.conftest import Box
 from tests.unit.store.multipart import KEY, begin, complete, left, numbers, put
@@ -22,6 +23,23 @@ def box(folder: Path) -> Iterator[Box]:
     box = Box(folder / "root")
     yield box
     box.store.close()
+
+
+def begin_two(box: Box) -> Upload:
+    """An upload with two parts, a block of A and a block of B."""
+    upload = begin(box)
+    for number in (1, 2):
+        put(box, upload, number, bytes([64 + number]) * BLOCK)
+    return upload
+
+
+def be_refused_after_the_move(box: Box, upload: Upload) -> None:
+    def refuse_late(current: object) -> None:
+        if "moved" in box.steps:
+            raise errors.AccessDenied
+
+    with pytest.raises(errors.AccessDenied):
+        complete(box, upload, [1, 2], check=refuse_late)
 
 
 def test_the_store_knows_that_it_is_on_scoutfs(box: Box) -> None:
@@ -69,16 +87,8 @@ def test_what_has_to_be_copied_is_said_in_the_log(
 
 
 def test_a_refusal_after_the_move_leaves_an_upload_that_can_be_completed(box: Box) -> None:
-    upload = begin(box)
-    for number in (1, 2):
-        put(box, upload, number, bytes([64 + number]) * BLOCK)
-
-    def refuse_late(current: object) -> None:
-        if "moved" in box.steps:
-            raise errors.AccessDenied
-
-    with pytest.raises(errors.AccessDenied):
-        complete(box, upload, [1, 2], check=refuse_late)
+    upload = begin_two(box)
+    be_refused_after_the_move(box, upload)
     assert numbers(box, upload) == [1, 2]
     complete(box, upload, [2])
     assert box.get(KEY) == b"B" * BLOCK
@@ -96,9 +106,7 @@ def test_parts_of_any_size_are_joined(box: Box) -> None:
 def test_another_list_does_not_take_the_blocks_of_an_object(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin(box)
-    for number in (1, 2):
-        put(box, upload, number, bytes([64 + number]) * BLOCK)
+    upload = begin_two(box)
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -117,16 +125,8 @@ def test_another_list_does_not_take_the_blocks_of_an_object(
 def test_a_hidden_name_that_a_death_left_costs_the_upload_nothing(box: Box) -> None:
     """Between the two steps of replacing an object the file of the upload has one name more."""
     box.put(KEY, b"old")
-    upload = begin(box)
-    for number in (1, 2):
-        put(box, upload, number, bytes([64 + number]) * BLOCK)
-
-    def refuse_late(current: object) -> None:
-        if "moved" in box.steps:
-            raise errors.AccessDenied
-
-    with pytest.raises(errors.AccessDenied):
-        complete(box, upload, [1, 2], check=refuse_late)
+    upload = begin_two(box)
+    be_refused_after_the_move(box, upload)
     hidden = box.path / ".sgwtmp" / "put.0123456789abcdef"
     os.link(folder_of(box, upload) / joining.ASSEMBLY, hidden)
     complete(box, upload, [1, 2])
