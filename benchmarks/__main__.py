@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words.add_argument("--only", default=",".join(SECTIONS), type=listed(SECTIONS),
                        metavar="a,b,c,d,e,f,g", help="sections to measure")  # fmt: skip
-    words.add_argument("--quick", action="store_true", help="less of everything: under a minute")
+    words.add_argument("--quick", action="store_true", help="less of everything: minutes in all")
     words.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
     words.add_argument("--durability", default=",".join(DURABILITIES), type=listed(DURABILITIES),
                        metavar="none,data,full", help="of PUT, in section a")  # fmt: skip

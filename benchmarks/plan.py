@@ -1,4 +1,4 @@
-"""What to measure, and how much of it: the whole plan, or a quick one that ends within a minute."""
+"""What to measure, and how much of it: the whole plan, or a quick one for a first look."""
 
 from __future__ import annotations
 
