@@ -22,7 +22,7 @@ from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from s3filters.store import hidden, paths
-from s3filters.store.beneath import DIRECTORY, OWN, Root
+from s3filters.store.beneath import DIRECTORY, Root
 
 RESTORES = "restores"
 NEW_RESTORES, ARCHIVES, RELEASES = NEW = "restores.new", "archives.new", "releases.new"
@@ -202,7 +202,7 @@ def _remove_from(folder: int) -> None:
 
 
 def _open(root: Root, bucket: str, folder: str) -> int:
-    return root.open(f"{bucket}/{paths.HIDDEN}/{folder}".encode(), OWN)
+    return root.open_ours(f"{bucket}/{paths.HIDDEN}/{folder}".encode(), DIRECTORY)
 
 
 def _name(key: str, tier: str = "") -> str:

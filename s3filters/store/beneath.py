@@ -76,11 +76,10 @@ READ = Kind(os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
 LOOK = Kind(os.O_PATH)
 # A directory to work in; not O_PATH, because fsync and flock want a real one.
 DIRECTORY = Kind(os.O_RDONLY | os.O_DIRECTORY)
-# The same, if it is no link to one: what is in it is ours to change.
-OWN = Kind(os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 # A file to lock, and the same made if it is not there.
 LOCK = Kind(os.O_RDWR | os.O_NOFOLLOW)
 NEW_LOCK = Kind(os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # to what is ours
 
 
 class Root:
@@ -109,6 +108,31 @@ class Root:
             if number not in (errno.EXDEV, errno.EAGAIN):
                 raise OSError(number, os.strerror(number))
         return self._open_slowly(path, kind)
+
+    def open_ours(self, path: bytes, kind: Kind) -> int:
+        """Return a new descriptor of what is ours in a bucket: ``bucket/.sgwtmp/…``.
+
+        The bucket may be a symbolic link, and nothing behind it. Raise OSError: ENOTDIR for a link
+        on the way or in the place of a directory, ELOOP for one in the place of a file, and
+        whatever ``open`` has.
+        """
+        if self.can_openat2:
+            fd = _open_waiting(_SYS_OPENAT2, self.fd, path, kind.strict, 24)
+            if fd >= 0:
+                return fd  # type: ignore[no-any-return]
+            number = ctypes.get_errno()
+            if number != errno.ELOOP:
+                raise OSError(number, os.strerror(number))
+        bucket, *above, last = path.split(b"/")
+        at = self.open(bucket, DIRECTORY)
+        try:
+            for component in above:
+                below = os.open(component, _WAY, dir_fd=at)
+                os.close(at)
+                at = below
+            return os.open(last, kind.flags | os.O_NOFOLLOW, kind.mode, dir_fd=at)
+        finally:
+            os.close(at)
 
     def open_cached(self, path: bytes, kind: Kind) -> int:
         """Return a new descriptor without waiting for a disk.

@@ -44,7 +44,7 @@ def open_in(root: Root, bucket: bytes) -> int:
     """
     while True:
         try:
-            return root.open(b"%b/%b" % (bucket, NAME), DIRECTORY)
+            return root.open_ours(b"%b/%b" % (bucket, NAME), DIRECTORY)
         except FileNotFoundError:
             make(root, bucket)
         except NotADirectoryError as error:
@@ -64,7 +64,7 @@ def open_own(root: Root, bucket: bytes, node: str) -> int:
     name = f"{PREFIX}{node}"
     for _ in range(_ATTEMPTS):
         try:
-            return root.open(path, DIRECTORY)
+            return root.open_ours(path, DIRECTORY)
         except NotADirectoryError as error:
             raise taken(name) from error
         except FileNotFoundError:

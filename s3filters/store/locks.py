@@ -133,9 +133,9 @@ def make(root: Root, path: bytes) -> None:
     hidden.make(root, path[: path.index(b"/")])
     try:
         try:
-            os.close(root.open(file, LOCK))
+            os.close(root.open_ours(file, LOCK))
         except FileNotFoundError:
-            os.close(root.open(file, NEW_LOCK))
+            os.close(root.open_ours(file, NEW_LOCK))
     except OSError as error:
         if error.errno in hidden.TAKEN:
             raise _taken(error) from error
@@ -152,7 +152,7 @@ def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW)
     request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, base + zlib.crc32(path), 1, 0)
     for _ in range(_ATTEMPTS):
         try:
-            fd = root.open(file, LOCK)
+            fd = root.open_ours(file, LOCK)
         except FileNotFoundError:
             whole = _make(root, file)
             if whole >= 0:
@@ -181,7 +181,7 @@ def _make(root: Root, file: bytes) -> int:
     try:
         locked = _lock_directory(directory)
         hidden.make(root, bucket)
-        os.close(root.open(file, NEW_LOCK))
+        os.close(root.open_ours(file, NEW_LOCK))
     except FileNotFoundError:
         return -1  # its directory was removed by who deletes the bucket: look whether that is gone
     except OSError as error:

@@ -39,7 +39,7 @@ def _remove(root: Root, folder: int, path: bytes, name: bytes) -> None:
         os.close(folder)
     above, _, last = path.rpartition(b"/")
     with contextlib.suppress(OSError):  # another upload is in it
-        fd = root.open(above, DIRECTORY)
+        fd = root.open_ours(above, DIRECTORY)
         try:
             os.rmdir(last, dir_fd=fd)
         finally:

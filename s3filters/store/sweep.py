@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import stat
@@ -23,6 +24,8 @@ from s3filters.store.beneath import DIRECTORY
 from s3filters.store.errors import Busy, StoreError
 from s3filters.store.hidden import PREFIX
 from s3filters.store.tree import Tree
+
+log = logging.getLogger("s3filters.store")
 
 # Ours, and Versity's: sha256 of the key, then random digits.
 _ON_ITS_WAY = re.compile(r"put\.[0-9a-f]{16}\Z|[0-9a-f]{64}\.[0-9]+\Z")
@@ -38,16 +41,24 @@ def sweep(tree: Tree, age_s: float) -> int:
         with os.scandir(root) as entries:
             buckets = [e.name for e in entries if paths.is_bucket(e.name)]
         for bucket in buckets:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                hidden = tree.root.open(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
-                try:
-                    count += sweep_hidden(hidden, age_s) + sweep_uploads(hidden, age_s)
-                    count += _settle(tree, bucket, hidden, age_s)
-                finally:
-                    os.close(hidden)
+            try:
+                count += _sweep_bucket(tree, bucket, age_s)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # there is nothing of ours in it
+            except OSError as error:  # of one bucket, which keeps nobody from the others
+                log.warning("bucket %s could not be swept: %s", bucket, error)
         return count
     finally:
         os.close(root)
+
+
+def _sweep_bucket(tree: Tree, bucket: str, age_s: float) -> int:
+    hidden = tree.root.open_ours(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
+    try:
+        count = sweep_hidden(hidden, age_s) + sweep_uploads(hidden, age_s)
+        return count + _settle(tree, bucket, hidden, age_s)
+    finally:
+        os.close(hidden)
 
 
 def _is_ours_alone(root: int) -> bool:
@@ -82,9 +93,15 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
         if name.startswith(PREFIX):
             with contextlib.suppress(OSError):  # in use, or gone
                 count += _sweep_node(hidden, name, age_s)
+    return count + _sweep_files(hidden, age_s)
+
+
+def _sweep_files(hidden: int, age_s: float) -> int:
+    count = 0
     for name in _old_names(hidden, age_s):
         if _ON_ITS_WAY.match(name) or comparing.is_claim(name):
-            with contextlib.suppress(FileNotFoundError), _locked(hidden, name) as free:
+            # Gone, or not for us to open: the others are looked after.
+            with contextlib.suppress(OSError), _locked(hidden, name) as free:
                 if free:
                     os.unlink(name, dir_fd=hidden)
                     count += 1
@@ -94,7 +111,7 @@ def sweep_hidden(hidden: int, age_s: float) -> int:
 def _sweep_node(hidden: int, name: str, age_s: float) -> int:
     fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=hidden)
     try:
-        count = sweep_hidden(fd, age_s)
+        count = _sweep_files(fd, age_s)
         if time.time() - os.fstat(fd).st_mtime >= age_s:
             os.rmdir(name, dir_fd=hidden)
     finally:

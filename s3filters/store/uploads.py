@@ -39,7 +39,7 @@ from s3filters.store import (
     recognizing,
     removing,
 )
-from s3filters.store.beneath import DIRECTORY, OWN
+from s3filters.store.beneath import DIRECTORY
 from s3filters.store.tree import Tree
 
 MULTIPART = "multipart"
@@ -104,12 +104,12 @@ def open_directory(tree: Tree, bucket: str, key: str, upload_id: str) -> int:
     path = path_of(bucket, key, upload_id)
     try:
         try:
-            return tree.root.open(path, OWN)
+            return tree.root.open_ours(path, DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             os.close(tree.open_bucket(bucket))
             if not _adopt(tree, path, upload_id):
                 raise errors.NoSuchUpload(UploadId=upload_id) from None
-            return tree.root.open(path, OWN)
+            return tree.root.open_ours(path, DIRECTORY)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise errors.NoSuchUpload(UploadId=upload_id) from error
     except OSError as error:
@@ -122,7 +122,7 @@ def _adopt(tree: Tree, path: bytes, upload_id: str) -> bool:
     Raise SlowDown when it may be at it still, OSError.
     """
     folder, _, last = path.rpartition(b"/")
-    fd = tree.root.open(folder, DIRECTORY)
+    fd = tree.root.open_ours(folder, DIRECTORY)
     try:
         with os.scandir(fd) as entries:
             claimed = [
@@ -222,7 +222,7 @@ def all_of(
     Raise NoSuchBucket, StoreError.
     """
     try:
-        fd = tree.root.open(f"{bucket}/{paths.HIDDEN}/{MULTIPART}".encode(), DIRECTORY)
+        fd = tree.root.open_ours(f"{bucket}/{paths.HIDDEN}/{MULTIPART}".encode(), DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
         os.close(tree.open_bucket(bucket))
         return
@@ -295,7 +295,7 @@ def end(tree: Tree, path: bytes) -> None:
     Raise MethodNotAllowed when the name that it gets is something else's, OSError.
     """
     folder, _, last = path.rpartition(b"/")
-    fd = tree.root.open(folder, DIRECTORY)
+    fd = tree.root.open_ours(folder, DIRECTORY)
     try:
         ended = last + ENDED.encode()
         os.rename(last, ended, src_dir_fd=fd, dst_dir_fd=fd)
@@ -317,7 +317,7 @@ def abort(tree: Tree, bucket: str, key: str, upload_id: str) -> None:
     fd = open_directory(tree, bucket, key, upload_id)
     folder = -1
     try:
-        folder = tree.root.open(path.rpartition(b"/")[0], DIRECTORY)  # soon it may be gone too
+        folder = tree.root.open_ours(path.rpartition(b"/")[0], DIRECTORY)  # soon it may be gone
         with tree.announced(folder) as change:
             with locks.hold_upload(tree.root, path), claims.hold(tree, fd, aborts=True):
                 expect_in_progress(tree, fd, path)

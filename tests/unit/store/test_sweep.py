@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -98,6 +99,49 @@ def test_odd_things_with_our_names_stay(box, hidden):
 def test_a_name_that_goes_meanwhile_is_no_error(box, hidden, monkeypatch):
     monkeypatch.setattr(sweep, "_old_names", lambda *_: [OURS, "put.1111111111111111"])
     assert box.store.sweep(0) == 1
+
+
+def test_folders_of_nodes_are_looked_into_and_none_in_them(box, hidden):
+    """Somebody may have put so many in one another that nobody can go down to the last."""
+    (hidden / "node.x" / "node.x").mkdir(parents=True)
+    for folder in ("node.x", "node.x/node.x"):
+        (hidden / folder / OURS).touch()
+    assert box.store.sweep(0) == 3
+    assert os.listdir(hidden / "node.x" / "node.x") == [OURS]
+
+
+def test_a_file_or_a_bucket_that_may_not_be_opened_keeps_nobody_from_the_rest(
+    box, hidden, monkeypatch, caplog
+):
+    for number in range(3):
+        (hidden / f"put.{number:016x}").touch()
+    box.store.create_bucket("another", "me")
+    (box.root / "another" / ".sgwtmp" / "multipart").mkdir(parents=True, exist_ok=True)
+    real = os.open
+
+    def refuse(name, *args, **options):
+        if name in ("put.0000000000000001", "multipart"):
+            raise PermissionError(13, "no")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    box.store.sweep(0)
+    assert [n for n in os.listdir(hidden) if n.startswith("put.")] == ["put.0000000000000001"]
+    assert "another could not be swept" in caplog.text
+    assert f"{BUCKET} could not be swept" in caplog.text
+
+
+@pytest.mark.parametrize("openat2", [True, False])
+def test_nothing_is_swept_behind_a_link_in_the_place_of_sgwtmp(box, openat2):
+    box.store.root.can_openat2 &= openat2
+    folder = box.path / "folder"
+    (folder / "node.x").mkdir(parents=True)
+    (folder / OURS).touch()
+    box.store.create_bucket("another", "me")
+    shutil.rmtree(box.root / "another" / ".sgwtmp", ignore_errors=True)
+    (box.root / "another" / ".sgwtmp").symlink_to(f"../{BUCKET}/folder")
+    assert box.store.sweep(0) == 0
+    assert sorted(os.listdir(folder)) == ["node.x", OURS]
 
 
 # Uploads -----------------------------------------------------------------------------------------
