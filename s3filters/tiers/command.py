@@ -3,22 +3,32 @@
 A program gets the paths of one batch on standard input, each ended by a NUL, in the order of their
 inodes, and the tier in the environment, as S3FILTERS_TIER. It may print ``ok PATH`` or ``failed
 PATH``, each ended by a NUL, for any of them; of a path that it says nothing about its exit status
-speaks, 0 for done. A program that takes too long is ended and counts as failed.
+speaks, 0 for done. What else it prints is dropped, and what it leaves running in the background is
+not waited for. A program that takes too long is ended and counts as failed.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import selectors
 import signal
 import subprocess
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from selectors import EVENT_READ, EVENT_WRITE
+from time import monotonic
+from typing import IO
 
 from s3filters.tiers.base import ARCHIVE, RELEASE, STAGE, Driver, File, Settings
 
 log = logging.getLogger("s3filters.tiers")
 
+LOOK_S = 0.5  # how often it is looked whether a program has ended that another holds the pipes of
 _SAID = 400  # bytes of a program's complaint that the log shows
+_LINE = 8192  # bytes of a line that are looked at; a path has at most 4,096
+_READ = 1 << 16
+_LAST_ROUNDS = 64  # of reading behind the end of a program: a pipe has no more than that
 
 
 class Command(Driver):
@@ -53,39 +63,118 @@ def run(words: Sequence[str], paths: Sequence[str], timeout_s: float, tier: str 
     """Run a program with paths on its standard input; return those that it did not do."""
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
     environment = os.environ | {"S3FILTERS_TIER": tier}
+    said = _Said(paths)
     try:
-        status, output, complaint = _run(words, given, timeout_s, environment)
+        status = _run(words, given, timeout_s, environment, said)
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("%s: %s", words[0], error)
         return set(paths)
-    if status or complaint:
-        said = complaint[:_SAID].decode("utf-8", "replace").strip()
-        log.warning("%s ended with %d: %s", words[0], status, said)
-    said_of = dict(_results(output))
-    return {path for path in paths if not said_of.get(path, not status)}
+    if status or said.complaint:
+        complaint = said.complaint.decode("utf-8", "replace").strip()
+        log.warning("%s ended with %d: %s", words[0], status, complaint)
+    return {path for path in paths if not said.of.get(path, not status)}
+
+
+class _Said:
+    """What a program printed about its paths, and how its complaint begins: all else is dropped.
+
+    ``of`` is whether a path was done, by the path.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.of: dict[str, bool] = {}
+        self.complaint = b""
+        self._paths = set(paths)
+        self._rest = b""
+
+    def output(self, pipe: IO[bytes]) -> bool:
+        """Take more of its standard output; return False at the end."""
+        data = os.read(pipe.fileno(), _READ)
+        *lines, rest = (self._rest + data).split(b"\0")
+        self._rest = rest[:_LINE]
+        for line in lines:
+            word, _, named = line.lstrip(b"\n").partition(b" ")
+            path = os.fsdecode(named)
+            if word in (b"ok", b"failed") and path in self._paths:
+                self.of[path] = word == b"ok"
+        return bool(data)
+
+    def error(self, pipe: IO[bytes]) -> bool:
+        """Take more of its standard error; return False at the end."""
+        data = os.read(pipe.fileno(), _READ)
+        self.complaint += data[: _SAID - len(self.complaint)]
+        return bool(data)
+
+
+class _Given:
+    """What a program is to read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = memoryview(data)
+
+    def write(self, pipe: IO[bytes]) -> bool:
+        """Write what there is room for; return False when that was all, or nobody reads it."""
+        try:
+            self._left = self._left[os.write(pipe.fileno(), self._left) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            return False
+        return bool(self._left)
 
 
 def _run(
-    words: Sequence[str], given: bytes, timeout_s: float, environment: dict[str, str]
-) -> tuple[int, bytes, bytes]:
-    """Return status, output and complaints; at the time limit end all that the program began."""
+    words: Sequence[str], given: bytes, timeout_s: float, environment: dict[str, str], said: _Said
+) -> int:
+    """Return the status; at the time limit end all that the program began.
+
+    What it leaves running before that goes on, and is not waited for, whatever pipes it holds.
+    """
     pipe = subprocess.PIPE
+    end_s = monotonic() + timeout_s
     with subprocess.Popen(
         list(words), stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
     ) as process:
         try:
-            output, complaint = process.communicate(given, timeout_s)
+            _talk(process, given, end_s, said)
+            return process.wait(max(0.0, end_s - monotonic()))
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
-    return process.returncode, output, complaint
 
 
-def _results(output: bytes) -> Iterable[tuple[str, bool]]:
-    for line in output.split(b"\0"):
-        word, _, path = line.lstrip(b"\n").partition(b" ")
-        if word in (b"ok", b"failed"):
-            yield os.fsdecode(path), word == b"ok"
+def _talk(process: subprocess.Popen[bytes], given: bytes, end_s: float, said: _Said) -> None:
+    """Give a program what it reads and hear what it says, until it closes its pipes or ends.
+
+    Or until ``end_s``, by the clock of ``monotonic``.
+    """
+    rounds = _LAST_ROUNDS
+    with selectors.DefaultSelector() as selector:
+        for pipe, event, some in (
+            (process.stdin, EVENT_WRITE, _Given(given).write),
+            (process.stdout, EVENT_READ, said.output),
+            (process.stderr, EVENT_READ, said.error),
+        ):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+            selector.register(pipe, event, (pipe, some))
+        while selector.get_map() and rounds and (wait_s := end_s - monotonic()) > 0:
+            ended = _has_ended(process)
+            rounds -= ended
+            ready = selector.select(0 if ended else min(wait_s, LOOK_S))
+            if ended and not ready:
+                return
+            for key, _ in ready:
+                pipe, some = key.data
+                if not some(pipe):
+                    selector.unregister(pipe)
+                    pipe.close()
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has; it is not reaped, so that its number stays its own."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def factory(settings: Settings) -> Driver:

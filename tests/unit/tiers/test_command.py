@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tracemalloc
 
 import pytest
 
@@ -50,6 +51,11 @@ def test_a_program_is_told_the_tier(program, tmp_path):
         ("kill -9 $$", {"/a", "/b"}),
         ("sleep 60", {"/a", "/b"}),
         ("sleep 60 & wait", {"/a", "/b"}),
+        (r"printf 'failed /b\0'; sleep 5 &", {"/b"}),  # left behind, with the pipes
+        (r"printf 'failed /b\0'; yes &", {"/b"}),
+        (r"printf 'failed /b\0'; exec >&- 2>&-; sleep 0.2; exit 1", {"/a", "/b"}),
+        (r"printf 'failed /b\0failed /a'", {"/b"}),  # a word that is cut off
+        (r"printf 'ok'; sleep 0.2; printf ' /a\0'; exit 1", {"/b"}),
     ],
 )
 def test_its_words_and_its_status_say_what_is_done(program, script, undone):
@@ -101,3 +107,29 @@ def test_a_program_ends_at_its_time_limit(program):
 def test_the_environment_of_the_service_is_not_changed(program):
     command.run(program("exit 0"), ["/a"], 5, "Bulk")
     assert "S3FILTERS_TIER" not in os.environ
+
+
+def test_of_what_it_prints_besides_nothing_is_kept(program):
+    noise = "head -c 50000000 /dev/zero | tr '\\0' x"
+    script = rf"{noise}; {noise} >&2; printf '\0failed /b\0'"
+    tracemalloc.start()
+    try:
+        assert command.run(program(script), ["/a", "/b"], 30) == {"/b"}
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_it_does_not_read_holds_nobody(program):
+    paths = [f"/{number:0100}" for number in range(10_000)]
+    assert command.run(program("exec <&-; sleep 0.2"), paths, 30) == set()
+    assert command.run(program("head -c 10 > /dev/null; exit 1"), paths, 30) == set(paths)
+
+
+def test_nothing_is_left_of_it(program):
+    before = len(os.listdir("/proc/self/fd"))
+    for script in ("exit 0", "sleep 60", "cat > /dev/null; sleep 5 &"):
+        command.run(program(script), ["/a"], 0.3)
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
