@@ -46,6 +46,7 @@ class Listener(Protocol):
 @dataclass(slots=True)
 class _Waiting:
     file: File
+    place: tuple[bool, Any]  # in the driver's order; those that have none are behind all others
     tries: int = 0
     not_before: float = 0.0
 
@@ -125,11 +126,12 @@ class _Queue:
         self._changed = threading.Condition()
         self._waiting: dict[str, _Waiting] = {}
         self._ended = False
-        self._last: dict[str, Any] = {}  # tier -> where its last batch ended
+        self._last: dict[str, tuple[bool, Any]] = {}  # tier -> where its last batch ended
         self._thread = threading.Thread(target=self._work, name=verb, daemon=True)
         self._thread.start()
 
     def add(self, file: File) -> bool:
+        place = self._place(file)  # it may take a while, and batches go on
         with self._changed:
             known = self._waiting.get(file.path)
             if known is not None:
@@ -138,9 +140,16 @@ class _Queue:
                 return True
             if len(self._waiting) >= MOST_WAITING:
                 return False
-            self._waiting[file.path] = _Waiting(file)
+            self._waiting[file.path] = _Waiting(file, place)
             self._changed.notify()
             return True
+
+    def _place(self, file: File) -> tuple[bool, Any]:
+        try:
+            return False, self._asking.driver.order(file)
+        except Exception:  # a driver may be anybody's
+            log.exception("%s has no place in the order of %s", ascii(file.path), self._verb)
+            return True, file.ino
 
     def close(self) -> None:
         with self._changed:
@@ -165,8 +174,9 @@ class _Queue:
             while not (due := self._due()) and not self._ended:
                 self._changed.wait(self._pause())
             if len(due) < settings.batch:
+                full = settings.batch + len(self._waiting) - len(due)  # others wait for their turn
                 self._changed.wait_for(
-                    lambda: self._ended or len(self._waiting) >= settings.batch, settings.wait_s
+                    lambda: self._ended or len(self._waiting) >= full, settings.wait_s
                 )
                 due = self._due()
             if self._ended:
@@ -178,13 +188,17 @@ class _Queue:
             return batch
 
     def _next(self, due: list[_Waiting], tier: str) -> list[_Waiting]:
-        order = self._asking.driver.order
-        keyed = sorted(((order(one.file), one) for one in due), key=lambda pair: pair[0])
-        last = self._last.get(tier)
-        ahead = [pair for pair in keyed if last is None or pair[0] > last]
-        chosen = (ahead or keyed)[: self._asking.settings.batch]
-        self._last[tier] = chosen[-1][0]
-        return [one for _, one in chosen]
+        last, most = self._last.get(tier), self._asking.settings.batch
+        try:
+            due.sort(key=lambda one: one.place)
+            ahead = [one for one in due if last is None or one.place > last]
+        except TypeError as error:
+            log.error("the driver's order of %s is none: %s", self._verb, error)
+            self._last.pop(tier, None)
+            return due[:most]
+        chosen = (ahead or due)[:most]
+        self._last[tier] = chosen[-1].place
+        return chosen
 
     def _due(self) -> list[_Waiting]:
         now = monotonic()

@@ -113,6 +113,43 @@ def test_a_driver_has_an_order_of_its_own(make, robot, listener):
     assert robot.batches == [["/a", "/b", "/c"]]
 
 
+def test_an_order_that_fails_or_is_none_keeps_nobody_waiting(make, robot, listener, caplog):
+    places = {"/a": 2, "/b": None, "/c": 1, "/d": "x"}
+
+    def order(file):
+        if places[file.path] is None:
+            raise OSError("the robot's list cannot be read")
+        return places[file.path]
+
+    robot.order = order
+    ours = make()
+    for file in files("a", "b", "c"):
+        assert ours.add("stage", file)
+    until(lambda: len(listener.told) == 3)
+    assert robot.batches == [["/c", "/a", "/b"]]
+    assert "the robot's list" in caplog.text
+    for file in files("a", "b", "c", "d"):
+        assert ours.add("stage", file)
+    until(lambda: len(listener.told) == 7)
+    places["/d"] = 4
+    for file in files("a", "b", "c", "d"):
+        assert ours.add("stage", file)
+    until(lambda: len(listener.told) == 11)
+
+
+def test_those_that_are_tried_again_later_do_not_make_a_batch_full(make, robot):
+    ours = make(batch=2, wait_s=0.3)
+    robot.answers = [["/a", "/b"]]
+    for file in files("a", "b"):
+        ours.add("stage", file)
+    until(lambda: len(robot.batches) == 1)
+    for file in files("c", "d"):
+        time.sleep(0.05)
+        ours.add("stage", file)
+    until(lambda: len(robot.batches) == 2)
+    assert sorted(robot.batches[1]) == ["/c", "/d"]
+
+
 def test_a_file_waits_once(make, robot, listener):
     ours = make()
     for _ in range(5):
