@@ -18,6 +18,7 @@ JOBS ?= auto
 BENCH_ARGS ?=
 
 BIN = $(VENV)/bin
+PYTEST = $(BIN)/pytest --numprocesses $(JOBS) --maxprocesses 4
 # pip of the outer Python fills the environment, so that it works where ensurepip is a package of its own.
 INSTALL = $(PYTHON) -m pip --python $(BIN)/python --quiet --disable-pip-version-check install
 DECLARED = setup.cfg pyproject.toml
@@ -28,7 +29,7 @@ serve: $(VENV)/.installed
 	@exec $(BIN)/s3filters serve --listen $(LISTEN) --root $(LOCAL)/root --credentials $(LOCAL)/credentials.jsonl
 
 test: $(VENV)/.test
-	$(BIN)/pytest --numprocesses $(JOBS) --maxprocesses 4 $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.test
 	$(BIN)/coverage erase
@@ -58,7 +59,7 @@ package: $(VENV)/.lint
 
 clients: $(VENV)/.test
 	PYTHON=$(PYTHON) tests/clients/setup.sh
-	$(BIN)/pytest tests/clients -m client $(PYTEST_ARGS)
+	$(PYTEST) tests/clients -m client $(PYTEST_ARGS)
 
 crash: $(VENV)/.test
 	$(BIN)/pytest tests/crash -m crash $(PYTEST_ARGS)
