@@ -113,7 +113,8 @@ def _sweep_node(hidden: int, name: str, age_s: float) -> int:
     try:
         count = _sweep_files(fd, age_s)
         if time.time() - os.fstat(fd).st_mtime >= age_s:
-            os.rmdir(name, dir_fd=hidden)
+            with contextlib.suppress(OSError):  # something else is in it
+                os.rmdir(name, dir_fd=hidden)
     finally:
         os.close(fd)
     return count
