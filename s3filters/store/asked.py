@@ -107,9 +107,10 @@ def forget(root: Root, note: Note) -> None:
 
 
 def all_of(root: Root, folder: str, without: Container[Id] = ()) -> Iterator[Note]:
-    """Yield what is noted in one of the folders of every bucket. Raise OSError.
+    """Yield what is noted in one of the folders of every bucket.
 
-    A note without a key, which a death left, is removed.
+    Raise OSError, behind the last that can be read. A note without a key, which a death left, is
+    removed.
 
     :param without: notes that are not even opened
     """
@@ -119,15 +120,23 @@ def all_of(root: Root, folder: str, without: Container[Id] = ()) -> Iterator[Not
             buckets = [entry.name for entry in entries if paths.is_bucket(entry.name)]
     finally:
         os.close(top)
+    failed: OSError | None = None
     for bucket in buckets:
         try:
             above = _open(root, bucket, folder)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            failed = error
+            continue
         try:
             yield from _in(above, folder, bucket, without)
+        except OSError as error:
+            failed = error
         finally:
             os.close(above)
+    if failed is not None:
+        raise failed
 
 
 def one_of(root: Root, bucket: str, key: str) -> Note | None:
@@ -144,13 +153,21 @@ def one_of(root: Root, bucket: str, key: str) -> Note | None:
 def _in(above: int, folder: str, bucket: str, without: Container[Id]) -> Iterator[Note]:
     with os.scandir(above) as entries:
         names = [entry.name for entry in entries]
+    failed: OSError | None = None
     for name in names:
-        if (folder, bucket, name) in without:
+        if (folder, bucket, name) in without or not _is_note(name):
             continue
-        with contextlib.suppress(FileNotFoundError):
+        try:
             found = _read(above, folder, bucket, name)
-            if found is not None:
-                yield found
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            failed = error
+            continue
+        if found is not None:
+            yield found
+    if failed is not None:
+        raise failed
 
 
 def _read(above: int, folder: str, bucket: str, name: str) -> Note | None:

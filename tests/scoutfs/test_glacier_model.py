@@ -189,6 +189,7 @@ class Model:
             asked.tier = tier
         else:
             self.request = Request(tier)
+            self.flags &= ~STAGE_FAILED if self.kind.flags else -1
         self.noted.add(tier)
         return 202
 

@@ -96,5 +96,6 @@ def _ask_now(backend: FsBackend, driver: Driver, bucket: str, key: str, tier: st
         record = backend.store.head(bucket, key)
     except StoreError:
         return  # it was deleted meanwhile
-    if not driver.stage([File(backend.path_of(bucket, key), record.ino, tier)]):
-        backend.asked_for(bucket, key, tier, flagged=True)
+    file = File(backend.path_of(bucket, key), record.ino, tier)
+    if not driver.stage([file]):
+        backend.asked_for(file, flagged=True)

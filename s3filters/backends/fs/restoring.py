@@ -20,7 +20,7 @@ from s3filters.s3.errors import S3Error
 from s3filters.s3.reply import Reply
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import asked as notes
-from s3filters.store import changing, restores
+from s3filters.store import changing, restores, scoutfs
 from s3filters.store.errors import NoSuchKey
 from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
@@ -79,7 +79,7 @@ class Restoring(Part):
         self._end_past(call, fd, record)
         subject = Subject(call.bucket, call.key, record, asked)
         with telling.about(self, tiering.events, POST, subject, call):
-            self._begin(call, fd, shown, asked)
+            self._begin(call, fd, record, shown, asked)
         return 202
 
     def _again(self, call: Call, fd: int, record: Record, shown: Shown, now_s: float) -> int:
@@ -97,13 +97,16 @@ class Restoring(Part):
             restores.write(fd, later)
         return 200
 
-    def _begin(self, call: Call, fd: int, shown: Shown, asked: Restore) -> None:
+    def _begin(self, call: Call, fd: int, record: Record, shown: Shown, asked: Restore) -> None:
         """Write a request down; who looks after them asks the archiver. Raise CannotAsk."""
+        driver = call.tiering.driver
         if shown.offline:  # else archived by name alone, and back as soon as it is asked for
-            _check_driver(call.tiering.driver)
+            _check_driver(driver)
         if self.store.capabilities.scoutfs:  # also then: it may be taken to tape just now
             place = (self.store.root, notes.NEW_RESTORES, call.bucket, call.key)
             notes.note(*place, asked.tier, self.store.node)
+        if record.sam_flags & scoutfs.STAGE_FAILED and driver is not None and driver.flagged:
+            scoutfs.change_sam_flags(fd, remove=scoutfs.STAGE_FAILED)  # that of the request before
         restores.write(fd, asked)
 
     def _end_past(self, call: Call, fd: int, record: Record) -> None:

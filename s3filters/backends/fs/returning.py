@@ -40,6 +40,7 @@ from s3filters.tiers.base import ARCHIVE, FASTEST_FIRST, RELEASE, STAGE, Driver,
 RESTORED, ENDED, ASK, FORGET, WAIT = "restored", "ended", "ask", "forget", "wait"
 ASK_AGAIN_S = 6 * 3600.0  # what nobody has brought back after so long is asked for again
 TRY_AGAIN_S = 3600.0  # what was given up, archiving and releasing
+WRITE_AGAIN_S = 60.0  # what was asked for, and that could not be written down, is asked for again
 ORPHAN_S = 600.0  # what another node has noted and asked nobody for is taken over
 STRAY_S = 86400.0  # so long what is noted may not be there yet: an upload may take that
 
@@ -98,8 +99,12 @@ class Watch:
         if self.asking is None or not self.can(verb):
             return
         self.handed[note.id] = float("inf")  # first, for the queue may be done with it at once
-        if not self.asking.add(verb, file):
-            self.handed.pop(note.id, None)
+        added = False
+        try:
+            added = self.asking.add(verb, file)
+        finally:
+            if not added:
+                self.handed.pop(note.id, None)
 
     # what becomes of files in the queues
 
@@ -118,32 +123,46 @@ class Watch:
 
     def done(self, verb: str, file: File) -> None:
         """Write down that the archiver was asked."""
-        name = self._part.name_of(file.path)
         if verb == STAGE:
             assert self.asking is not None
-            self._part.asked_for(*name, file.tier, flagged=self.asking.driver.flagged)
-        elif self._there(file) is not None:  # else another may be noted there now
-            self._part.forget(Note(_FOLDER[verb], *name, 0.0))
-        self.dropped(verb, file)
+            written = self._part.asked_for(file, flagged=self.asking.driver.flagged)
+        else:
+            written = self._part.was_asked(_FOLDER[verb], file)
+        self._go_on(verb, file, written)
 
     def given_up(self, verb: str, file: File) -> None:
         """Show that an object was not brought back; what else was noted is tried again later."""
-        name = self._part.name_of(file.path)
         if verb == STAGE:
-            self._part.stage_failed(*name, file.tier)
-            self.dropped(verb, file)
+            self._go_on(verb, file, self._part.stage_failed(file))
         else:
-            self.handed[Note(_FOLDER[verb], *name, 0.0).id] = time.monotonic() + TRY_AGAIN_S
+            self._keep(verb, file, TRY_AGAIN_S)
+
+    def _go_on(self, verb: str, file: File, written: bool) -> None:
+        if written:
+            self.dropped(verb, file)
+        else:  # the notes are as they were, and to look at them now would be to ask at once
+            self._keep(verb, file, WRITE_AGAIN_S)
+
+    def _keep(self, verb: str, file: File, seconds: float) -> None:
+        """Leave the notes of an object alone for so long."""
+        until = time.monotonic() + seconds
+        for id_ in self._ids(verb, file):
+            if id_ in self.handed:
+                self.handed[id_] = until
 
     def dropped(self, verb: str, file: File) -> None:
         """Have an object and its notes looked at again."""
-        name = self._part.name_of(file.path)
-        for tier in FASTEST_FIRST:
-            self.handed.pop(Note(_FOLDER[verb], *name, 0.0, tier).id, None)
+        for id_ in self._ids(verb, file):
+            self.handed.pop(id_, None)
         if verb == STAGE:
-            self.handed.pop(Note(RESTORES, *name, 0.0).id, None)
-            self.memory.announce(name)
+            self.memory.announce(self._part.name_of(file.path))
         self._part.store.bell.ring()
+
+    def _ids(self, verb: str, file: File) -> list[Id]:
+        """Return all notes that there may be of what a file waits for."""
+        name = self._part.name_of(file.path)
+        new = [Note(_FOLDER[verb], *name, 0.0, tier).id for tier in FASTEST_FIRST]
+        return [*new, Note(RESTORES, *name, 0.0).id] if verb == STAGE else new
 
 
 class Returning(Part):
@@ -157,37 +176,52 @@ class Returning(Part):
 
     def look_after(self, watch: Watch) -> int:
         """Look at what may have changed; return at how many objects. Raise OSError."""
-        count = 0
         try:
-            for note in self._to_look_at(watch):
-                count += 1
-                try:
-                    self._look(watch, note)
-                except (StoreError, OSError) as error:
-                    log.warning("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], error)
-                    if note.folder == RESTORES:
-                        watch.memory.announce((note.bucket, note.key))
-            if watch.changed:  # one sync for all: on ScoutFS it commits the whole mount
-                self.store.sync(self.store.root.fd)
-                watch.changed = False
-        except OSError:
+            try:
+                return sum(self._look_at(watch, note) for note in self._to_look_at(watch))
+            finally:
+                if watch.changed:  # one sync for all: on ScoutFS it commits the whole mount
+                    self.store.sync(self.store.root.fd)
+                    watch.changed = False
+        except BaseException:
             watch.memory.forget()
             raise
-        return count
+
+    def _look_at(self, watch: Watch, note: Note) -> int:
+        """Look at one object; return 1, also when that fails: then the next look is at it, too."""
+        try:
+            self._look(watch, note)
+        except (StoreError, OSError) as error:
+            log.warning("%s/%s: %s", note.bucket, ascii(note.key)[1:-1], error)
+            if note.folder == RESTORES:
+                watch.memory.announce((note.bucket, note.key))
+        return 1
 
     def _to_look_at(self, watch: Watch) -> Iterator[Note]:
+        """Yield notes; raise OSError behind the last that can be read."""
         root, due = self.store.root, watch.memory.due()
-        if due is None:
-            yield from notes.all_of(root, RESTORES)
-        else:
-            yield from (note for name in due if (note := self._note(watch, name)) is not None)
-        for folder in notes.NEW:
-            yield from notes.all_of(root, folder, watch.handed)
+        for name in due or ():
+            note = self._note(watch, name)
+            if note is not None:
+                yield note
+        failed: OSError | None = None
+        for folder in notes.NEW if due is not None else notes.FOLDERS:
+            try:
+                yield from notes.all_of(root, folder, watch.handed)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def _note(self, watch: Watch, name: Name) -> Note | None:
         if Note(RESTORES, *name, 0.0).id in watch.handed:
             return None
-        note = notes.one_of(self.store.root, *name)
+        try:
+            note = notes.one_of(self.store.root, *name)
+        except OSError as error:
+            log.warning("%s/%s: %s", name[0], ascii(name[1])[1:-1], error)
+            watch.memory.announce(name)
+            return None
         if note is None:
             watch.memory.put(name, None)
         return note
@@ -225,8 +259,20 @@ class Returning(Part):
         verb = _SIMPLE[note.folder]
         if _WANTED[verb](record):
             watch.ask(verb, File(self.path_of(note.bucket, note.key), record.ino), note)
-        elif note.folder == RELEASES or _is_offline(record) or _is_stray(note):
-            self.forget(note)
+        elif _is_needless(note, record):
+            self._forget_if(note, lambda record: _is_needless(note, record))
+
+    def _forget_if(self, note: Note, is_so: Callable[[Record], bool]) -> bool:
+        """Remove the note of an object of which something holds; return False if that failed.
+
+        The key's lock is held, so that what is stored there meanwhile keeps its own.
+        """
+
+        def forget(fd: int, record: Record) -> None:
+            if is_so(record):
+                self.forget(note)
+
+        return self._write_down(note.bucket, note.key, forget)
 
     def _act(self, watch: Watch, note: Note, fd: int, record: Record) -> Known | None:
         """Do what is to be done; return what is to be known of the object, None for nothing."""
@@ -265,35 +311,48 @@ class Returning(Part):
 
     # what a driver has done
 
-    def asked_for(self, bucket: str, key: str, tier: str, *, flagged: bool) -> None:
-        """Write down that the archiver was asked for an object, with this tier."""
+    def asked_for(self, file: File, *, flagged: bool) -> bool:
+        """Write down that the archiver was asked for an object; return False if that failed."""
 
-        def write(fd: int, record: Record) -> None:
-            request = restores.decode(record.restore)
+        def write(fd: int, record: Record, request: Restore | None) -> None:
             if request is not None and request.open and flagged and not request.flagged:
                 restores.write(fd, replace(request, flagged=True))
-            notes.mark(self.store.root, bucket, key, tier)
 
-        self._write_down(bucket, key, write)
+        return self._mark(file, write)
 
-    def stage_failed(self, bucket: str, key: str, tier: str) -> None:
-        """Write down that the archiver could not be asked for an object, or did not bring it."""
+    def stage_failed(self, file: File) -> bool:
+        """Write down that an object could not be asked for, or was not brought back."""
 
-        def write(fd: int, record: Record) -> None:
-            request = restores.decode(record.restore)
-            if request is not None and request.open and request.tier == tier:
+        def write(fd: int, record: Record, request: Restore | None) -> None:
+            if request is not None and request.open and request.tier == file.tier:
                 restores.write(fd, replace(request, failed=True))
-            notes.mark(self.store.root, bucket, key, tier)
 
-        self._write_down(bucket, key, write)
+        return self._mark(file, write)
 
-    def _write_down(self, bucket: str, key: str, write: Any) -> None:
+    def _mark(self, file: File, write: Any) -> bool:
+        bucket, key = self.name_of(file.path)
+
+        def work(fd: int, record: Record) -> None:
+            if record.ino == file.ino:  # else another is there, which nobody was asked for
+                write(fd, record, restores.decode(record.restore))
+                notes.mark(self.store.root, bucket, key, file.tier)
+
+        return self._write_down(bucket, key, work)
+
+    def was_asked(self, folder: str, file: File) -> bool:
+        """Remove the note of what was archived or released; return False if that failed."""
+        note = Note(folder, *self.name_of(file.path), 0.0)
+        return self._forget_if(note, lambda record: record.ino == file.ino)
+
+    def _write_down(self, bucket: str, key: str, write: Any) -> bool:
         try:
             self.store.ask_restore(bucket, key, write, lasting=False)
         except (NoSuchKey, NoSuchBucket):
             pass  # it was deleted meanwhile
         except StoreError as error:
             log.warning("%s/%s: %s", bucket, ascii(key)[1:-1], error)
+            return False
+        return True
 
     def forget(self, note: Note) -> None:
         """Remove a note. Raise OSError."""
@@ -364,8 +423,22 @@ def _is_stray(note: Note) -> bool:
     return time.time() - note.moment_s > STRAY_S
 
 
+def _is_kept(record: Record) -> bool:
+    """Whether somebody asked for the data, and may read them still."""
+    request = restores.decode(record.restore)
+    return request is not None and (request.open or request.end_s > time.time())
+
+
 def _is_to_archive(record: Record) -> bool:
-    return record.storage_class in COLD_CLASSES and not _is_offline(record)
+    cold = record.storage_class in COLD_CLASSES
+    return cold and not _is_offline(record) and not _is_kept(record)
+
+
+def _is_needless(note: Note, record: Record) -> bool:
+    """Whether nothing is to be done about an object, nor will be for what may be on its way."""
+    if note.folder == RELEASES:
+        return not _is_to_release(record)
+    return _is_offline(record) or (record.storage_class not in COLD_CLASSES and _is_stray(note))
 
 
 def _is_to_release(record: Record) -> bool:
