@@ -48,7 +48,7 @@ def _declare_ls(actions: Any) -> None:
         "ls",
         help="a line for each object",
         description=f"Show a line for each object: state, size, storage class, until when a"
-        f" restored one stays, and key. {_ABOUT}",
+        f" restored one stays (UTC), and key. {_ABOUT}",
         allow_abbrev=False,
     )
     shelves.declare(action)

@@ -56,7 +56,9 @@ def declare(commands: Any) -> None:
         allow_abbrev=False,
     )
     shelves.declare(parser)
-    parser.add_argument("--days", type=_days, required=True, help="how long they stay, restored")
+    parser.add_argument(
+        "--days", type=_days, required=True, help="how long they stay, once they are back"
+    )
     parser.add_argument(
         "--tier", choices=TIERS, default=DEFAULT_TIER, help=f"how fast (default {DEFAULT_TIER})"
     )

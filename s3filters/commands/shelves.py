@@ -96,7 +96,12 @@ def declare(action: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--conf", "--config", type=Path, metavar="INI", help="the ini that the daemon serves"
     )
-    where.add_argument("--root", metavar="DIR", help="the folder whose sub-folders are the buckets")
+    where.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the folder whose sub-folders are the buckets; the rest is as in the default ini, so"
+        " what is asked back is asked of ScoutAM",
+    )
 
 
 def _address(text: str) -> tuple[str, str]:
