@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from s3filters.store import Store
+from s3filters.store.errors import Busy
 from s3filters.store.metadata import Attributes
 from s3filters.store.uploads import Upload
 from tests.crash.lab import lab
@@ -31,7 +32,8 @@ UIDS = (4001, 4002, 4003)
 OTHER = 4999  # sends parts, and completes nothing
 BETWEEN_CUTS_S = (0.02, 0.2)
 PARTED = 5  # each so many'th object comes in parts
-SIZES = (100, 70_000)
+SIZES = (100, 20_000)
+PAUSE_S = 0.02  # between two objects: the disk must hold all that is put while it is cut
 BUCKET = "bkt"
 
 
@@ -63,6 +65,7 @@ class Writer(threading.Thread):
                 self._put_in_parts(key, body)
             self.acknowledged.append(key)
             self._put("taken", body)
+            time.sleep(PAUSE_S)
 
     def _put(self, key: str, body: bytes) -> None:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -74,7 +77,12 @@ class Writer(threading.Thread):
         part = self._others.part(upload, 1, len(body))
         part.write(body)
         part.commit(hashlib.md5(body, usedforsecurity=False).hexdigest(), "", "")
-        self._mine.complete((BUCKET, key, upload.id), [1], describe)
+        while True:
+            try:
+                self._mine.complete((BUCKET, key, upload.id), [1], describe)
+                return
+            except Busy:  # a cut forks, and what it forks has our locks until it is a command
+                time.sleep(0.001)
 
 
 @contextmanager
