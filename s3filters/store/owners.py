@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from dataclasses import dataclass
 
 from s3filters.store.errors import AccessDenied
@@ -22,6 +23,8 @@ from s3filters.store.filesystem import Unsuitable
 log = logging.getLogger("s3filters.store")
 
 KEEP = -1  # leave the user, or the group, as it is
+_ACL = "system.posix_acl_access"
+_NEEDED = ("user.etag", "user.s3filters.part-size")  # without them parts would be written to it
 _STATUS = "/proc/self/status"
 _CHOWN, _DAC_OVERRIDE = 1 << 0, 1 << 1
 # Without the right, to an id that the user namespace or the file system does not know.
@@ -42,15 +45,44 @@ class Owner:
         """
         _give(fd, self.uid, self.gid)
 
-    def take_back(self, fd: int, usual: os.stat_result) -> None:
-        """Let a file that another made, and took, have what a new one has where ``take`` is silent.
+    def take_back(self, fd: int, usual: int) -> None:
+        """Let a file that another made, and took, be like a new one, but for whose it is.
 
-        :param usual: the stat of a new one
+        Whoever it belonged to could let others write to it, himself among them, and write
+        attributes that would count for the object. What he has open stays open.
+
+        :param usual: descriptor of a new one
 
         Raise as ``take``.
         """
-        uid = usual.st_uid if self.uid == KEEP else KEEP
-        _give(fd, uid, usual.st_gid if self.gid == KEEP else KEEP)
+        found, new = os.fstat(fd), os.fstat(usual)
+        if found.st_uid != (new.st_uid if self.uid == KEEP else self.uid):
+            _give(fd, new.st_uid, KEEP)  # first, so that nobody changes it meanwhile
+            _reset(fd, usual, stat.S_IMODE(new.st_mode))
+        _give(fd, KEEP, new.st_gid if self.gid == KEEP else KEEP)
+
+
+def _reset(fd: int, usual: int, mode: int) -> None:
+    acl = _attribute(usual, _ACL)
+    if _attribute(fd, _ACL) != acl:
+        if acl:
+            os.setxattr(fd, _ACL, acl)
+        else:
+            os.removexattr(fd, _ACL)
+    if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+        os.fchmod(fd, mode)
+    for name in os.listxattr(fd):
+        if name.startswith("user.") and name not in _NEEDED:
+            os.removexattr(fd, name)
+
+
+def _attribute(fd: int, name: str) -> bytes:
+    try:
+        return os.getxattr(fd, name)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
+        return b""
 
 
 def _give(fd: int, uid: int, gid: int) -> None:

@@ -14,7 +14,7 @@ from typing import Self, TypeAlias
 
 from s3filters.store import errors, hidden, locks, parents, paths, promises
 from s3filters.store.commits import Visit
-from s3filters.store.owners import KEEP, Owner
+from s3filters.store.owners import Owner
 from s3filters.store.parents import Way
 from s3filters.store.tree import Tree
 
@@ -208,10 +208,10 @@ class Pending:
 
     def _take_back(self, owner: Owner, directory: int) -> None:
         """Let nothing of who made the file stay that a new one of the owner's would not have."""
-        usual = self._open_nameless(directory) if KEEP in (owner.uid, owner.gid) else -1
+        usual = self._open_nameless(directory)
         if usual >= 0:
             try:
-                owner.take_back(self.fd, os.fstat(usual))
+                owner.take_back(self.fd, usual)
             finally:
                 os.close(usual)
 

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import stat
+import struct
 
 import pytest
 
@@ -170,6 +171,36 @@ def test_nothing_of_who_sent_the_first_part_stays_when_another_completes(make_bo
     store = box.store.for_owner(uid, None)
     store.complete((BUCKET, "key", upload.id), [1], multipart.describe)
     assert ids(box.path / "key") == (os.geteuid() if uid is None else uid, GID + 1)
+
+
+@root_only
+@pytest.mark.parametrize("completes", [UID, UID + 1, None])
+def test_nothing_that_the_owner_of_the_parts_did_to_them_stays_when_another_completes(
+    make_box, completes
+):
+    """He can let anybody write to his file, and his attributes would count for the object."""
+    box = make_box(placement="direct")
+    upload = multipart.begin(box, "key")
+    part = box.store.for_owner(UID, GID).part(upload, 1, 5 * MIB)
+    part.write(bytes(5 * MIB))
+    part.commit(multipart.md5(bytes(5 * MIB)), "", "")
+    data = multipart.folder(box, upload) / "data.1"
+    entries = ((1, 6, -1), (2, 6, UID), (4, 4, -1), (16, 6, -1), (32, 4, -1))
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, may, id_ & 0xFFFFFFFF) for tag, may, id_ in entries
+    )
+    os.chmod(data, 0o666)
+    os.setxattr(data, "system.posix_acl_access", acl)
+    os.setxattr(data, "user.object-legal-hold", b"\x01")
+    store = box.store.for_owner(completes, None)
+    store.complete((BUCKET, "key", upload.id), [1], multipart.describe)
+    present = os.listxattr(box.path / "key")
+    if completes == UID:  # his own file is as he made it
+        assert "user.object-legal-hold" in present
+    else:
+        assert stat.S_IMODE(os.stat(box.path / "key").st_mode) == 0o644
+        assert {"system.posix_acl_access", "user.object-legal-hold"}.isdisjoint(present)
+    assert ids(box.path / "key")[0] == (os.geteuid() if completes is None else completes)
 
 
 @root_only
