@@ -8,14 +8,16 @@ ended, by the same verb with which a client aborts it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Iterator
 
 from s3filters.store import errors, paths, uploads
 from s3filters.store.beneath import DIRECTORY
 from s3filters.store.tree import Tree
 from s3filters.store.uploads import Upload
+
+log = logging.getLogger("s3filters.store")
 
 IDLE_S = 86400.0  # an upload that got a part since then is in use, however old it is
 
@@ -24,18 +26,17 @@ def reap(tree: Tree, age_s: float) -> list[Upload]:
     """End uploads that began longer ago than ``age_s`` seconds and return them.
 
     One that got a part within the last day (or within ``age_s``, when that is less) stays.
-    Raise StoreError.
+    Raise OSError.
     """
     now_ns = time.time_ns()
     reaped = []
     for bucket in _buckets(tree):
-        with contextlib.suppress(errors.NoSuchBucket):
-            for upload in list(_older(tree, bucket, now_ns - int(age_s * 1e9))):
-                # Ended or in use meanwhile; or it cannot be ended, and then the others still can.
-                with contextlib.suppress(errors.StoreError, errors.Busy):
-                    if not _used_since(tree, upload, now_ns - int(min(age_s, IDLE_S) * 1e9)):
-                        uploads.abort(tree, bucket, upload.key, upload.id)
-                        reaped.append(upload)
+        for upload in _older(tree, bucket, now_ns - int(age_s * 1e9)):
+            # Ended or in use meanwhile; or it cannot be ended, and then the others still can.
+            with contextlib.suppress(errors.StoreError, errors.Busy):
+                if not _used_since(tree, upload, now_ns - int(min(age_s, IDLE_S) * 1e9)):
+                    uploads.abort(tree, bucket, upload.key, upload.id)
+                    reaped.append(upload)
     return reaped
 
 
@@ -48,8 +49,14 @@ def _buckets(tree: Tree) -> list[str]:
         os.close(root)
 
 
-def _older(tree: Tree, bucket: str, limit_ns: int) -> Iterator[Upload]:
-    return (upload for upload in uploads.all_of(tree, bucket) if upload.initiated_ns < limit_ns)
+def _older(tree: Tree, bucket: str, limit_ns: int) -> list[Upload]:
+    try:
+        return [each for each in uploads.all_of(tree, bucket) if each.initiated_ns < limit_ns]
+    except errors.NoSuchBucket:
+        pass  # deleted meanwhile
+    except errors.StoreError as error:  # of one bucket, which keeps nobody from the others
+        log.warning("uploads of bucket %s could not be looked through: %s", bucket, error)
+    return []
 
 
 def _used_since(tree: Tree, upload: Upload, limit_ns: int) -> bool:

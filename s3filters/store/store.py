@@ -199,7 +199,7 @@ class Store(Tree):
         upload_verbs.abort(self, bucket, key, upload_id)
 
     def reap_uploads(self, age_s: float) -> list[Upload]:
-        """Abort uploads that are older and not in use; return them. Raise StoreError."""
+        """Abort uploads that are older and not in use; return them. Raise OSError."""
         return reaping.reap(self, age_s)
 
     def part(self, upload: Upload, number: int, size: int) -> PartDraft:

@@ -44,3 +44,21 @@ def test_an_upload_that_cannot_be_ended_keeps_no_others_from_it(box, monkeypatch
     monkeypatch.setattr(uploads, "abort", abort)
     assert len(box.store.reap_uploads(0)) == 2
     assert len(ids.intersection(each.id for each in box.store.uploads(BUCKET))) == 1
+
+
+def test_a_bucket_that_cannot_be_looked_through_keeps_no_other_from_it(box, monkeypatch, caplog):
+    for name in ("aaa", "zzz"):
+        box.store.create_bucket(name, "me")
+    begin(box)
+    monkeypatch.setattr(reaping, "IDLE_S", 0)
+    time.sleep(0.02)
+    real = uploads.all_of
+
+    def all_of(tree, bucket):
+        if bucket != BUCKET:
+            raise errors.AccessDenied
+        return real(tree, bucket)
+
+    monkeypatch.setattr(uploads, "all_of", all_of)
+    assert len(box.store.reap_uploads(0)) == 1
+    assert caplog.text.count("could not be looked through") == 2
