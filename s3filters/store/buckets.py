@@ -43,6 +43,7 @@ CREATED = "user.s3filters.created"  # ns since the epoch; a directory's mtime mo
 _DIGITS = 20  # of such a number; Python refuses to read thousands of them
 BUSY_S = 60.0  # a file on its way is taken for somebody's for this long when its bucket is deleted
 _ATTEMPTS = 8
+_LONGEST_PATH = 63 + 1 + 1024  # bytes: bucket and key
 _MOST_KNOWN = 10_000
 _MOST_BYTES = 1 << 24  # of the settings of all that are known
 
@@ -290,8 +291,11 @@ def _remove(tree: Tree, name: str) -> bool:
 def _scaffolds(fd: int, path: bytes, bucket: str) -> list[bytes]:
     """Return the paths of the directories in an open one, each behind those that are in it.
 
-    Raise BucketNotEmpty for a file, a directory object, or a directory that we did not make.
+    Raise BucketNotEmpty for a file, a directory object, or a directory that we did not make: none
+    of ours lies deeper than a key can be long.
     """
+    if len(path) > _LONGEST_PATH:
+        raise errors.BucketNotEmpty(BucketName=bucket)
     found = []
     for name in _names(fd):
         if name == paths.HIDDEN and path == bucket.encode():

@@ -201,6 +201,20 @@ def test_a_new_bucket_is_synced(make_box, monkeypatch):
 # Deleting ----------------------------------------------------------------------------------------
 
 
+def test_folders_that_are_deeper_than_any_key_keep_the_bucket(box):
+    """Whoever owns a folder can mark those in it as ours, in one another without end."""
+    at = box.path
+    for _ in range(140):
+        at /= "12345678"
+    at.mkdir(parents=True)
+    while at != box.path:
+        os.setxattr(at, parents.MADE, b"1")
+        at = at.parent
+    with pytest.raises(errors.BucketNotEmpty):
+        box.store.delete_bucket(BUCKET)
+    assert len(os.listdir(box.path)) == 1
+
+
 def test_an_empty_bucket_is_deleted_with_locks_and_folders_of_ours(box, no_open_files):
     for key in ("a/b/key", "key"):
         box.put(key)
