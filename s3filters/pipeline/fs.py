@@ -27,7 +27,7 @@ DAY_S = 86400
 FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
 LEAST_PAUSE_S = 1.0  # between two looks at what was asked of the archiver
 LAST_WORD_S = 10.0
-MOST_WORK = 20  # times as long as a look takes is the pause behind it at least
+MOST_WORK = 20  # times as long as a look takes is the pause behind it, or as long as the interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +197,9 @@ class FsApp:
         watch.wait(0)  # who is noted behind this rings again
         watch.look()
         took_s = time.monotonic() - began
-        self._over.wait(max(LEAST_PAUSE_S, MOST_WORK * took_s))  # whoever rings, however often
-        watch.wait(max(0.0, interval_s - took_s))
+        pause_s = min(MOST_WORK * took_s, max(interval_s, took_s))  # whoever rings, however often
+        self._over.wait(max(LEAST_PAUSE_S, pause_s))
+        watch.wait(max(0.0, interval_s - took_s - pause_s))
 
     def end(self) -> None:
         """Look after nothing any more, so that another process can; return when that is so."""

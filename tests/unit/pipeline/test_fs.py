@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import threading
 import time
 
 import pytest
@@ -240,3 +241,29 @@ def test_what_keeps_a_look_from_being_had_does_not_end_those_to_come(make, monke
     app.watch_restores(None, None, 0.01)
     app._watch()
     assert closed == [1]
+
+
+@pytest.mark.parametrize(
+    ("took_s", "pause_s", "rest_s"),
+    [(0.01, 1, 59.79), (2, 40, 18), (10, 60, 0), (100, 100, 0)],
+)
+def test_a_look_that_took_long_keeps_nobody_waiting_much_longer(
+    make, monkeypatch, took_s, pause_s, rest_s
+):
+    class Watch:
+        def __init__(self):
+            self.waits = []
+
+        def wait(self, seconds):
+            self.waits.append(seconds)
+
+        def look(self):
+            clock.append(took_s)
+
+    app, watch, clock, paused = make(), Watch(), [0.0], []
+    monkeypatch.setattr(fs.time, "monotonic", lambda: clock[-1])
+    monkeypatch.setattr(app, "_over", threading.Event())
+    monkeypatch.setattr(app._over, "wait", paused.append)
+    app._lead(watch, 60)
+    assert paused == [pause_s]
+    assert watch.waits == [0, pytest.approx(rest_s)]
