@@ -28,6 +28,9 @@ class Leading:
         except BlockingIOError:
             os.close(fd)
             return False
+        except OSError:
+            os.close(fd)
+            raise
         self._fd = fd
         return True
 

@@ -57,7 +57,13 @@ def decode(value: bytes) -> Restore | None:
     fields = {name: loaded.get(name, kind()) for name, kind in _KINDS.items()}
     if any(type(fields[name]) is not kind for name, kind in _KINDS.items()):
         return None
+    if not _is_tier(fields["tier"]):  # it becomes a part of names, and a program is told it
+        return None
     return Restore(**fields) if fields["requested_ns"] > 0 < fields["days"] else None
+
+
+def _is_tier(word: str) -> bool:
+    return word.isascii() and (word.isalpha() or not word)
 
 
 _KINDS: dict[str, type] = {
