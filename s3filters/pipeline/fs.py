@@ -25,6 +25,7 @@ log = logging.getLogger("s3filters.pipeline")
 
 DAY_S = 86400
 FIRST_SWEEP_S = 60.0  # after a worker's first request: those of a start have the disk to themselves
+FOLLOW_S = 5.0  # how often it is looked whether another process has ended that did it
 LEAST_PAUSE_S = 1.0  # between two looks at what was asked of the archiver
 LAST_WORD_S = 10.0
 MOST_WORK = 20  # times as long as a look takes is the pause behind it, or as long as the interval
@@ -180,15 +181,17 @@ class FsApp:
         driver, settings, interval_s, events = self._watched
         watch = returning.Watch(self.backend, driver, settings, events)
         while not self._over.is_set():
+            pause_s = interval_s
             try:
                 if watch.leads:
                     self._lead(watch, interval_s)
                     continue
+                pause_s = min(interval_s, FOLLOW_S)
             except OSError as error:
                 log.warning("could not look after what was asked of the archiver: %s", error)
             except Exception:  # whatever it is, the next look may do better
                 log.exception("could not look after what was asked of the archiver")
-            self._over.wait(interval_s)
+            self._over.wait(pause_s)
         watch.close()
 
     def _lead(self, watch: Any, interval_s: float) -> None:

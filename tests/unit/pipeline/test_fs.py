@@ -267,3 +267,24 @@ def test_a_look_that_took_long_keeps_nobody_waiting_much_longer(
     app._lead(watch, 60)
     assert paused == [pause_s]
     assert watch.waits == [0, pytest.approx(rest_s)]
+
+
+def test_who_follows_leads_soon_behind_the_end_of_who_led(make, monkeypatch):
+    class Watch:
+        def __init__(self, *of):
+            self.answers = [False, False, True]
+
+        @property
+        def leads(self):
+            return self.answers.pop(0)
+
+        def close(self):
+            pass
+
+    app, waits = make(), []
+    monkeypatch.setattr(fs.returning, "Watch", Watch)
+    monkeypatch.setattr(app._over, "wait", waits.append)
+    monkeypatch.setattr(app, "_lead", lambda watch, interval_s: app._over.set())
+    app.watch_restores(None, None, 3600)
+    app._watch()
+    assert waits == [fs.FOLLOW_S] * 2
