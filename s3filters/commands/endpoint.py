@@ -114,6 +114,9 @@ class Endpoint:
             end_s = 0
         return one._replace(state=RESTORED, end_s=end_s) if end_s > time.time() else one
 
+    def settle(self) -> None:
+        """The endpoint asks."""
+
     def restore(self, key: str, wanted: RestoreRequest) -> int:
         """Ask for an object. Raise Refused, Unreachable."""
         request: dict[str, Any] = {

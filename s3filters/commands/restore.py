@@ -139,8 +139,10 @@ class Run:
             for batch in _batches(self._shelf.objects(self._arguments.url[1])):
                 for one in sorted(batch, key=lambda one: one.hint):
                     self._consider(one)
-            while self._under_way:
-                self._collect()
+                while self._under_way:
+                    self._collect()
+                if self.asked.objects([OFFLINE]) and not self._arguments.dry_run:
+                    self._shelf.settle()
         except BaseException:
             self._drain()
             raise

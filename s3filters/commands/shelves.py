@@ -19,11 +19,13 @@ from s3filters import offload, options
 from s3filters.backends.fs import FsBackend, recall
 from s3filters.backends.fs.cold import Tiering
 from s3filters.backends.fs.recall import FAILED, OFFLINE, ONLINE, PARTLY, RESTORED, STAGING
+from s3filters.backends.fs.returning import Watch
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
 from s3filters.pipeline import glacier
 from s3filters.s3.errors import S3Error
 from s3filters.s3.restore import RestoreRequest
+from s3filters.tiers.base import Settings
 
 STATES = (ONLINE, RESTORED, STAGING, OFFLINE, PARTLY, FAILED)
 ON_TAPE = frozenset((OFFLINE, PARTLY, FAILED))  # and nobody is at it
@@ -70,6 +72,9 @@ class Shelf(Protocol):
 
     def restore(self, key: str, wanted: RestoreRequest) -> int:
         """Ask for an object; return 202 or, when it was here already, 200. Raise Refused."""
+
+    def settle(self) -> None:
+        """Have the archiver asked for what was asked for until now. Raise CommandError."""
 
 
 def declare(action: argparse.ArgumentParser) -> None:
@@ -167,7 +172,8 @@ class Folder:
             raise CommandError(f"root {root}: {error.strerror}") from error
         except ValueError as error:
             raise CommandError(f"root {root}: {error}") from error
-        self._tiering = _tiering(configuration, self._backend)
+        self._tiering, settings = _tiering(configuration, self._backend)
+        self._watch = Watch(self._backend, self._tiering.driver, settings, self._tiering.events)
         self.bucket = bucket
         self.in_flight = 1
         self.pool = ThreadPoolExecutor(self.in_flight)
@@ -189,14 +195,22 @@ class Folder:
         except OSError as error:
             raise Refused("InternalError", error.strerror or str(error)) from error
 
+    def settle(self) -> None:
+        """Have the archiver asked, where no daemon of this machine does. Raise CommandError."""
+        try:
+            recall.settle(self._watch)
+        except OSError as error:
+            raise CommandError(f"the archiver cannot be asked: {error.strerror}") from error
+
     def close(self) -> None:
         """End what is under way, and close the folder."""
         self.pool.shutdown(cancel_futures=True)
+        self._watch.close()
         self._backend.store.close()
 
 
-def _tiering(configuration: Configuration, backend: FsBackend) -> Tiering:
-    """Return how the daemons of an ini play S3's archive semantics. Raise UsageError.
+def _tiering(configuration: Configuration, backend: FsBackend) -> tuple[Tiering, Settings]:
+    """Return how the daemons of an ini play S3's archive semantics, and ask. Raise UsageError.
 
     Events are kept where they keep theirs, and they deliver them.
     """
@@ -205,12 +219,14 @@ def _tiering(configuration: Configuration, backend: FsBackend) -> Tiering:
         raise UsageError(f"{configuration.path} has no filter egg:s3filters#glacier")
     try:
         settings = options.read(glacier.Options, "filter:glacier", {}, section)
-        driver = glacier.driver_of(settings, glacier.settings_of(settings, backend))
+        given = glacier.settings_of(settings, backend)
+        driver = glacier.driver_of(settings, given)
     except options.OptionError as error:
         raise UsageError(f"{configuration.path}: {error}") from error
-    return Tiering(
+    tiering = Tiering(
         driver,
         as_aws=settings.restore_header == "aws",
         at_once=settings.cold_at_once,
         events=glacier.events_of(settings, backend),
     )
+    return tiering, given

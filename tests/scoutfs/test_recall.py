@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -288,8 +289,9 @@ def test_the_folder_is_asked_in_the_order_of_inodes(
     assert order == sorted(order)
 
 
-def test_a_driver_that_runs_programs_is_left_to_the_daemon(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("serving", ["by its ini", "by its root", "not"])
+def test_what_a_daemon_sees_to_is_left_to_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], serving: str
 ) -> None:
     tape = tmp_path / "tape"
     tape.mkdir()
@@ -305,13 +307,17 @@ def test_a_driver_that_runs_programs_is_left_to_the_daemon(
         path = cold.put(key)
         copy = calls.make_offline(path)
         (tape / str(path.stat().st_ino)).write_bytes(copy)
-    with daemon.running(cold.root, extra=("--conf", str(ini))) as served:
-        words = ["restore", "s3://box", "--conf", str(ini), "--days", "2"]
+    with ExitStack() as stack:
+        if serving != "not":
+            stack.enter_context(daemon.running(cold.root, extra=("--conf", str(ini))))
+        where = ["--root", str(cold.root)] if serving == "by its root" else ["--conf", str(ini)]
+        words = ["restore", "s3://box", *where, "--days", "2"]
         began = time.monotonic()
-        assert main.main([*words, "--wait", "--interval", "1"]) == 0, served.words()
+        assert main.main([*words, "--wait", "--interval", "1"]) == 0
         assert time.monotonic() - began < 30
     assert "Asked for 2 objects" in capsys.readouterr().out
     assert (cold.box / "photos/1").read_bytes() == DATA
+    assert cold.flags("photos/1") == 0  # those are another archiver's
 
 
 def test_without_a_driver_nobody_can_be_asked(

@@ -1,8 +1,8 @@
 """Objects whose data may be on tape, as who runs the service sees them, and asks them back.
 
-No operation of S3: whoever may read and write the folder may do it, without an account. A driver
-that sets the archiver's flags is told here and now. One that runs programs is left to the daemons,
-which gather what is noted into batches.
+No operation of S3: whoever may read and write the folder may do it, without an account. What is
+asked for is noted, as a daemon notes it. A daemon of the machine sees to the notes; where none
+does, whoever asks does it himself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from s3filters.backends import base
 from s3filters.backends.base import translate
 from s3filters.backends.fs import FsBackend, cold
 from s3filters.backends.fs.cold import Shown, Tiering
+from s3filters.backends.fs.returning import Watch
 from s3filters.s3.call import Call
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import tier, walk
@@ -32,6 +33,8 @@ ONLINE, RESTORED, STAGING, OFFLINE, PARTLY, FAILED = (
     "failed",
 )
 _PAGE = 1000
+PATIENCE_S = 60.0
+_TICK_S = 0.02
 
 
 class Seen(NamedTuple):
@@ -84,18 +87,20 @@ def ask(backend: FsBackend, tiering: Tiering, bucket: str, key: str, wanted: Res
     """Have an object restored; return the status as RestoreObject has it. Raise S3Error."""
     call = Call("RestoreObject", bucket, key, params={"Restore": wanted}, tiering=tiering)
     status: int = base.answer(backend, call).status_code
-    driver = tiering.driver
-    if status == 202 and driver is not None and driver.flagged:
-        _ask_now(backend, driver, bucket, key, wanted.tier)
     return status
 
 
-def _ask_now(backend: FsBackend, driver: Driver, bucket: str, key: str, tier: str) -> None:
-    """Ask the archiver; what cannot be done now is left to the daemons."""
-    try:
-        record = backend.store.head(bucket, key)
-    except StoreError:
-        return  # it was deleted meanwhile
-    file = File(backend.path_of(bucket, key), record.ino, tier)
-    if not driver.stage([file]):
-        backend.asked_for(file, flagged=True)
+def settle(watch: Watch, patience_s: float = PATIENCE_S) -> bool:
+    """Have the archiver asked for what is noted, where no daemon does; return whether it was.
+
+    :param patience_s: how long what it does not do is tried again; then it stays noted
+
+    Raise OSError.
+    """
+    if not watch.leads:
+        return False
+    until = time.monotonic() + patience_s
+    watch.look()
+    while watch.is_busy and time.monotonic() < until:
+        time.sleep(_TICK_S)
+    return True

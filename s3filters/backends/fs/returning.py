@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from s3filters.backends.fs import cold, telling
@@ -90,6 +91,11 @@ class Watch:
         self.leads.close()
         self._part.store.bell.close()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether files are in the queues that were not given up."""
+        return inf in list(self.handed.values())
+
     def can(self, verb: str) -> bool:
         """Whether somebody can be asked."""
         return self.asking is not None and not self.asking.driver.cannot(verb)
@@ -98,7 +104,7 @@ class Watch:
         """Have a driver asked that can be; until it was, the note is in ``handed``."""
         if self.asking is None or not self.can(verb):
             return
-        self.handed[note.id] = float("inf")  # first, for the queue may be done with it at once
+        self.handed[note.id] = inf  # first, for the queue may be done with it at once
         added = False
         try:
             added = self.asking.add(verb, file)
@@ -395,7 +401,7 @@ def _due(note: Note, request: Restore) -> float:
     """Return when there is something to do, though nothing changes (s since 1970)."""
     if not request.open:
         return request.end_s
-    return float("inf") if request.flagged or request.failed else note.moment_s + ASK_AGAIN_S
+    return inf if request.flagged or request.failed else note.moment_s + ASK_AGAIN_S
 
 
 def _next(note: Note, record: Record) -> str:

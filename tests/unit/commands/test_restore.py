@@ -25,6 +25,7 @@ class Shelf:
         self.pool = ThreadPoolExecutor(threads)
         self.states = states
         self.asked = []
+        self.settled = []
         self.most = 0
         self.refuse = {}
         self.act = lambda key: None
@@ -53,6 +54,10 @@ class Shelf:
         finally:
             with self._lock:
                 self._now -= 1
+
+    def settle(self):
+        assert not self._now
+        self.settled.append(len(self.asked))
 
 
 @pytest.fixture
@@ -339,3 +344,17 @@ def test_a_file_has_lines_and_only_when_that_is_wanted():
 )
 def test_a_bar_is_full_when_all_is_done(done, whole, said):
     assert bar(done, whole) == said
+
+
+def test_the_archiver_is_asked_for_each_batch_once_all_of_it_is_noted(run, monkeypatch):
+    monkeypatch.setattr(restore, "BATCH", 2)
+    shelf = Shelf(dict.fromkeys("abcde", "offline"))
+    run(shelf)
+    assert shelf.settled == [2, 4, 5]
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_where_nothing_was_asked_for_nobody_is_asked(run, words):
+    shelf = Shelf({"a": "offline" if words else "online"})
+    run(shelf, *words)
+    assert shelf.settled == []
