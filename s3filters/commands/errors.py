@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+CLOSED = 1  # nobody reads what is printed any more
 INTERRUPTED = 130  # the status of a shell's command that Ctrl-C ended
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -292,12 +291,8 @@ def _opened(arguments: argparse.Namespace) -> Iterator[FsBackend]:
         raise CommandError(f"root {root}: {error}") from error
     try:
         yield backend
-        sys.stdout.flush()
     except S3Error as error:
         raise CommandError(_words(error)) from error
-    except BrokenPipeError as error:  # the reader, head perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to flush
-        raise CommandError("standard output was closed") from error
     finally:
         backend.store.close()
 

@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -369,22 +368,6 @@ def test_an_upload_that_ends_by_itself_meanwhile_is_no_error(run, begin, store, 
     code, out, err = run("abort", "--older-than", "7d", "--yes")
     assert (code, err) == (0, "")
     assert out.startswith("Ended 0 uploads")
-
-
-def test_a_reader_that_has_seen_enough_is_no_traceback(run, begin, store, monkeypatch):
-    begin()
-    redirected = []
-
-    def closed():
-        raise BrokenPipeError
-
-    monkeypatch.setattr(uploads.os, "dup2", lambda *fds: redirected.append(fds))
-    stdout = SimpleNamespace(flush=closed, fileno=lambda: 1)
-    monkeypatch.setattr(uploads, "sys", SimpleNamespace(stdout=stdout))
-    code, _, err = run("list")
-    assert code == 1
-    assert err == "s3filters: standard output was closed\n"
-    os.close(redirected[0][0])
 
 
 @pytest.mark.parametrize(
