@@ -30,8 +30,10 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -40,6 +42,8 @@ from s3filters.store.beneath import DIRECTORY, LOCK, NEW_LOCK, Root
 from s3filters.store.errors import Busy, MethodNotAllowed, SlowDown
 
 NAME = "lock"
+PATIENCE_S = 5.0
+_PAUSE_S = 0.005
 _ATTEMPTS = 100  # each is a lock file deleted under us; one bucket deletion can do that once
 _FLOCK = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
 _ALL = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
@@ -154,7 +158,7 @@ def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW)
         try:
             fd = root.open_ours(file, LOCK)
         except FileNotFoundError:
-            whole = _make(root, file)
+            whole = _make(root, file, waits=how == fcntl.F_OFD_SETLKW)
             if whole >= 0:
                 return whole
             continue
@@ -173,13 +177,16 @@ def _take(root: Root, path: bytes, base: int = 0, how: int = fcntl.F_OFD_SETLKW)
     raise SlowDown
 
 
-def _make(root: Root, file: bytes) -> int:
-    """Try to make the lock file; return -1, or on a full disk the bucket's directory, locked."""
+def _make(root: Root, file: bytes, *, waits: bool) -> int:
+    """Try to make the lock file; return -1, or on a full disk the bucket's directory, locked.
+
+    :param waits: for who has that directory; else BlockingIOError
+    """
     bucket = file[: file.index(b"/")]
     directory = root.open(bucket, DIRECTORY)
     locked = False
     try:
-        locked = _lock_directory(directory)
+        locked = _lock_directory(directory, waits)
         hidden.make(root, bucket)
         os.close(root.open_ours(file, NEW_LOCK))
     except FileNotFoundError:
@@ -195,13 +202,26 @@ def _make(root: Root, file: bytes) -> int:
     return -1
 
 
-def _lock_directory(directory: int) -> bool:
-    """Lock an open directory, waiting for it; False where that is impossible (NFS)."""
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-    except OSError:
-        return False
-    return True
+def _lock_directory(directory: int, waits: bool) -> bool:
+    """Lock an open directory; False where that is impossible (NFS).
+
+    Whoever may read it can have it locked, for as long as he likes. Raise BlockingIOError, or
+    SlowDown when it was waited for long enough.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not waits:
+                raise
+        except OSError:
+            return False
+        else:
+            return True
+        if time.monotonic() > until:
+            raise SlowDown
+        time.sleep(random.uniform(0, _PAUSE_S))
 
 
 def is_free(fd: int) -> bool:

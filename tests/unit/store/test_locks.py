@@ -199,3 +199,19 @@ def test_who_is_impatient_waits_for_no_key(make_box):
         box.put("another/key")
         box.delete("another/key")
     box.delete("key")
+
+
+def test_who_has_the_bucket_itself_locked_holds_nobody_for_ever(root, tmp_path, monkeypatch):
+    """Whoever may read a folder may lock it; it is needed where the lock file is not there yet."""
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.05)
+    box = os.open(tmp_path / "box", os.O_RDONLY)
+    fcntl.flock(box, fcntl.LOCK_EX)
+    with pytest.raises(errors.SlowDown), locks.hold(root, b"box/key"):
+        pass
+    with pytest.raises(Busy), locks.impatiently(), locks.hold(root, b"box/key"):
+        pass
+    with pytest.raises(Busy), locks.hold_upload(root, b"box/key"):
+        pass
+    os.close(box)
+    with locks.hold(root, b"box/key"):
+        pass
