@@ -17,6 +17,7 @@ from typing import Any
 from s3filters.commands import holders, places
 from s3filters.commands.errors import CommandError
 from s3filters.commands.moments import shown
+from s3filters.commands.places import Places
 from s3filters.s3.call import ROLES
 from s3filters.sign import accountfile, keyfile
 from s3filters.sign.accounts import Account, AccountError, named, new_id
@@ -147,9 +148,7 @@ def _refuse_taken(others: Iterable[Account], account: Account) -> None:
 
 def show_all(arguments: argparse.Namespace) -> int:
     """List the accounts."""
-    where = places.of(arguments)
-    with places.refusals(where):
-        known = holders.read(where)
+    where, known = _read(arguments)
     rows = [_fields(known, account) for account in known.everybody()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
@@ -161,7 +160,22 @@ def show_all(arguments: argparse.Namespace) -> int:
             f"{row['display_name'] or '-':<20} {row['role']:<8} {uid:>7} {gid:>7}"
             f" {row['project']:>7} {len(row['keys']):>4} {row['id']}"
         )
+    if not rows:
+        places.say_empty(where)
     return 0
+
+
+def _read(arguments: argparse.Namespace) -> tuple[Places, holders.Holders]:
+    """Return the files and what they hold.
+
+    There need not be keys, nor a file of them, when there are accounts. Raise CommandError.
+    """
+    where = places.of_present(arguments, "accounts")
+    with places.refusals(where):
+        known = holders.read(where)
+    if not known.accounts:
+        places.of_present(arguments, "credentials")
+    return where, known
 
 
 def _fields(known: holders.Holders, account: Account) -> dict[str, Any]:
@@ -172,9 +186,8 @@ def _fields(known: holders.Holders, account: Account) -> dict[str, Any]:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show an account and its keys."""
-    where = places.of(arguments)
+    where, known = _read(arguments)
     with places.refusals(where):
-        known = holders.read(where)
         account = named({a.id: a for a in known.everybody()}, arguments.account)
     fields = _fields(known, account)
     fields["keys"] = [holders.fields(entry) for entry in known.keys_of(account.id)]

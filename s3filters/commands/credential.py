@@ -179,7 +179,7 @@ def _say_whose(account: Account | None) -> None:
 
 def show(arguments: argparse.Namespace) -> int:
     """List the pairs, without their secrets unless asked for."""
-    where = places.of(arguments)
+    where = places.of_present(arguments, "credentials", "accounts")
     if not arguments.json:
         print("Listing all credentials...")
     with places.refusals(where):
@@ -194,6 +194,8 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     if not entries:
         print("No credentials found.")
+        if not known.keys:
+            places.say_empty(where)
         return 0
     print(f"\nFound {len(entries)} credential(s):\n{'-' * 80}")
     described = (
@@ -252,14 +254,14 @@ def disable(arguments: argparse.Namespace) -> int:
 
 
 def _altered(arguments: argparse.Namespace, changes: dict[str, Any]) -> Entry:
-    where = places.of(arguments)
+    where = places.of_present(arguments, "credentials")
     with places.refusals(where):
         return keyfile.alter(where.credentials, arguments.key, changes)
 
 
 def delete(arguments: argparse.Namespace) -> int:
     """Take a pair out of the file."""
-    where = places.of(arguments)
+    where = places.of_present(arguments, "credentials")
     with places.refusals(where):
         if not keyfile.delete(where.credentials, lambda e: bool(e.access_key == arguments.key)):
             raise CommandError(f"there is no access key {arguments.key}")
@@ -269,7 +271,7 @@ def delete(arguments: argparse.Namespace) -> int:
 
 def rotate(arguments: argparse.Namespace) -> int:
     """Make another pair for a key's account; the old key expires."""
-    where = places.of(arguments)
+    where = places.of_present(arguments, "credentials")
     until = int(time.time()) + arguments.grace
     with places.refusals(where):
         account = holders.stored(where, arguments.key)

@@ -46,6 +46,35 @@ def of(arguments: argparse.Namespace) -> Places:
     return of_configuration(Configuration(arguments.conf, flags))
 
 
+def of_present(arguments: argparse.Namespace, *needed: str) -> Places:
+    """Return the files of a command line, which makes none of them.
+
+    Raise CommandError when a flag names one that is not there, a slip of the keyboard.
+
+    :param needed: the flags that are looked at, if they were given
+    """
+    where = of(arguments)
+    for name in needed:
+        if getattr(arguments, name) is not None:
+            path = getattr(where, name)
+            try:
+                os.stat(replacing.real(path))
+            except OSError as error:
+                raise CommandError(f"{name} {path}: {error.strerror}") from error
+    return where
+
+
+def say_empty(where: Places) -> None:
+    """Say where nothing was found, and whether that is there at all.
+
+    On standard error, since what stands on the other is known to scripts.
+    """
+    for path in (where.credentials, where.accounts):
+        there = os.path.exists(replacing.real(path))
+        state = "holds none" if there else "is not there yet"
+        print(f"{Path(path).expanduser().absolute()} {state}", file=sys.stderr)
+
+
 def of_configuration(configuration: Configuration) -> Places:
     """Return the files of an ini and the flags above it."""
     credentials = configuration.value("credentials")

@@ -122,6 +122,29 @@ def test_list_shows_every_account_and_those_that_only_a_key_is(run, key):
     assert second.split() == [key, "admin", "-", "-", "0", "1", key]
 
 
+def test_list_of_nothing_says_which_files_it_looked_for(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main.main(["account", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("NAME ")
+    assert err == (
+        f"{folder}/credentials.jsonl is not there yet\n{folder}/accounts.json is not there yet\n"
+    )
+    assert main.main(["account", "list", "--json"]) == 0
+    assert capsys.readouterr() == ("[]\n", "")
+
+
+@pytest.mark.parametrize("words", [("list",), ("list", "--json"), ("show", "alice")])
+def test_a_file_that_was_named_and_is_not_there_is_an_error(run, folder, words):
+    refused = f"s3filters: credentials {folder}/keys: No such file or directory\n"
+    assert run(*words) == (1, "", refused)
+    run("add", "alice")
+    assert run(*words)[0] == 0  # accounts need no keys
+    absent = str(folder / "users.json")
+    refused = f"s3filters: accounts {absent}: No such file or directory\n"
+    assert run(*words, "--accounts", absent) == (1, "", refused)
+
+
 def test_show_tells_of_an_account_and_its_keys_without_their_secrets(run):
     run("add", "alice", "--id", "al")
     _, made, _ = run("generate", "--account", "al", "--json", command="credential")

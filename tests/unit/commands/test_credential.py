@@ -82,8 +82,42 @@ def test_generate_shows_the_pair_that_it_keeps(run, path):
     assert f"  Access Key: {entry['access_key']}\n  Secret Key: {entry['secret_key']}\n\n" in out
 
 
-def test_list_of_nothing_says_so(run):
-    assert run("list") == (0, "Listing all credentials...\nNo credentials found.\n", "")
+def test_list_of_nothing_says_so_and_which_file_that_is(run, path):
+    run("generate")
+    (entry,) = lines(path)
+    run("delete", entry["access_key"])
+    assert run("list") == (
+        0,
+        "Listing all credentials...\nNo credentials found.\n",
+        f"{path} holds none\n{path.parent}/accounts.json is not there yet\n",
+    )
+
+
+def test_list_before_there_is_a_file_names_the_one_that_it_looked_for(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["credential", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("No credentials found.\n")
+    assert err.startswith(f"{tmp_path}/credentials.jsonl is not there yet\n")
+    assert main.main(["credential", "list", "--json"]) == 0
+    assert capsys.readouterr() == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("list", "--json"), ("enable", "k"), ("delete", "k"), ("rotate", "k")]
+)
+def test_a_file_that_was_named_and_is_not_there_is_an_error(run, path, words):
+    refused = f"s3filters: credentials {path}: No such file or directory\n"
+    assert run(*words) == (1, "", refused)
+
+
+def test_an_account_file_that_was_named_and_is_not_there_is_an_error_too(run, tmp_path):
+    run("generate")
+    absent = str(tmp_path / "users.json")
+    refused = f"s3filters: accounts {absent}: No such file or directory\n"
+    assert run("list", "--accounts", absent) == (1, "", refused)
 
 
 def test_list_hides_secrets_unless_asked(run):
