@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
-from s3filters.tiers.base import FASTEST_FIRST, Driver, File, Settings
+from s3filters.tiers.base import FASTEST_FIRST, Driver, File, Settings, batch_of
 
 log = logging.getLogger("s3filters.tiers")
 
@@ -84,8 +84,9 @@ class Asking:
         try:
             undone = set(getattr(self.driver, verb)(files) if files else ())
         except Exception:  # a driver may be anybody's, and the work of all others goes on
-            log.exception("%s of %d files failed", verb, len(files))
+            log.exception("%s failed", batch_of(verb, files))
             undone = {file.path for file in files}
+        _say(verb, [file for file in files if file.path not in undone])
         again = []
         for one in wanted:
             if one.file.path not in undone:
@@ -115,6 +116,14 @@ class Asking:
             told(verb, file)
         except Exception:
             log.exception("nobody could note what became of %s of %s", verb, ascii(file.path))
+
+
+def _say(verb: str, done: list[File]) -> None:
+    """Log what the archiver was asked for, once for a batch."""
+    if done:
+        tier = f" ({done[0].tier})" if done[0].tier else ""
+        many = "file" if len(done) == 1 else "files"
+        log.info("%s: %d %s asked for%s", verb, len(done), many, tier)
 
 
 class _Queue:

@@ -27,6 +27,13 @@ class File(NamedTuple):
     tier: str = ""
 
 
+def batch_of(verb: str, files: Sequence[File]) -> str:
+    """Return what a log calls a batch: stage of 12 files (Bulk)."""
+    tier = files[0].tier if files else ""
+    many = "file" if len(files) == 1 else "files"
+    return f"{verb} of {len(files)} {many}{f' ({tier})' * bool(tier)}"
+
+
 class Driver:
     """Asks an archiver, a batch of files at a time, all of one tier and in the order of ``order``.
 

@@ -20,7 +20,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
 from typing import IO
 
-from s3filters.tiers.base import ARCHIVE, RELEASE, STAGE, Driver, File, Settings
+from s3filters.tiers.base import ARCHIVE, RELEASE, STAGE, Driver, File, Settings, batch_of
 
 log = logging.getLogger("s3filters.tiers")
 
@@ -55,23 +55,27 @@ class Command(Driver):
         return self._run(RELEASE, files)
 
     def _run(self, verb: str, files: Sequence[File]) -> set[str]:
-        paths = [file.path for file in files]
-        return run(self._commands[verb], paths, self._timeout_s, files[0].tier)
+        return run(self._commands[verb], verb, files, self._timeout_s)
 
 
-def run(words: Sequence[str], paths: Sequence[str], timeout_s: float, tier: str = "") -> set[str]:
-    """Run a program with paths on its standard input; return those that it did not do."""
+def run(words: Sequence[str], verb: str, files: Sequence[File], timeout_s: float) -> set[str]:
+    """Run a program with the paths of a batch on its standard input; return those not done.
+
+    :param verb: what it does, for the log
+    """
+    paths, tier = [file.path for file in files], files[0].tier
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
     environment = os.environ | {"S3FILTERS_TIER": tier}
     said = _Said(paths)
     try:
         status = _run(words, given, timeout_s, environment, said)
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("%s: %s", words[0], error)
+        log.warning("%s: %s: %s", batch_of(verb, files), words[0], error)
         return set(paths)
     if status or said.complaint:
         complaint = said.complaint.decode("utf-8", "replace").strip()
-        log.warning("%s ended with %d: %s", words[0], status, complaint)
+        ended = f"{words[0]} ended with {status}{': ' * bool(complaint)}{complaint}"
+        log.warning("%s: %s", batch_of(verb, files), ended)
     return {path for path in paths if not said.of.get(path, not status)}
 
 

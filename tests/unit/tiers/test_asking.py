@@ -104,6 +104,22 @@ def test_what_is_asked_at_once_is_one_batch_by_inode(make, robot, listener):
     assert listener.told == [("done", "stage", f"/{name}") for name in "cba"]
 
 
+def test_the_log_has_a_line_for_a_batch_and_none_for_each_file(make, robot, listener, caplog):
+    caplog.set_level("INFO")
+    robot.answers = [["/a"], RuntimeError("no robot")]
+    ours = make(retries=0)
+    for file in files("a", "b", "c", tier="Bulk"):
+        ours.add("stage", file)
+    until(lambda: len(listener.told) == 3)
+    ours.add("stage", files("d")[0])
+    until(lambda: len(listener.told) == 4)
+    ours.add("stage", files("e")[0])
+    until(lambda: len(listener.told) == 5)
+    said = [one.getMessage() for one in caplog.records if one.levelname == "INFO"]
+    assert said == ["stage: 2 files asked for (Bulk)", "stage: 1 file asked for"]
+    assert "stage of 1 file failed" in caplog.messages
+
+
 def test_a_driver_has_an_order_of_its_own(make, robot, listener):
     robot.order = lambda file: file.path
     ours = make()

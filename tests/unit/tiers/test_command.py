@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from s3filters.tiers import command
-from s3filters.tiers.base import File, Settings
+from s3filters.tiers.base import STAGE, File, Settings
 
 
 @pytest.fixture
@@ -23,18 +23,24 @@ def program(tmp_path):
     return make
 
 
+def run(words, paths, timeout_s, tier=""):
+    """Have a program stage files of these paths."""
+    files = [File(path, number, tier) for number, path in enumerate(paths)]
+    return command.run(words, STAGE, files, timeout_s)
+
+
 # --- one run -------------------------------------------------------------------------------------
 
 
 def test_a_program_gets_paths_each_ended_by_nul(program, tmp_path):
     got = tmp_path / "got"
-    assert command.run(program(f"cat > {got}"), ["/a b", "/c\nd", "/e\udcff"], 5) == set()
+    assert run(program(f"cat > {got}"), ["/a b", "/c\nd", "/e\udcff"], 5) == set()
     assert got.read_bytes() == b"/a b\0/c\nd\0/e\xff\0"
 
 
 def test_a_program_is_told_the_tier(program, tmp_path):
     got = tmp_path / "got"
-    command.run(program(f'echo "$S3FILTERS_TIER" > {got}'), ["/a"], 5, "Bulk")
+    run(program(f'echo "$S3FILTERS_TIER" > {got}'), ["/a"], 5, "Bulk")
     assert got.read_text() == "Bulk\n"
 
 
@@ -59,20 +65,41 @@ def test_a_program_is_told_the_tier(program, tmp_path):
     ],
 )
 def test_its_words_and_its_status_say_what_is_done(program, script, undone):
-    assert command.run(program(script), ["/a", "/b"], 1) == undone
+    assert run(program(script), ["/a", "/b"], 1) == undone
 
 
 def test_a_program_that_is_not_there_does_nothing(tmp_path):
-    assert command.run([str(tmp_path / "none")], ["/a"], 1) == {"/a"}
+    assert run([str(tmp_path / "none")], ["/a"], 1) == {"/a"}
 
 
 def test_a_program_that_does_not_read_does_its_work(program):
-    assert command.run(program("exit 0"), [f"/{n:0100}" for n in range(5000)], 5) == set()
+    assert run(program("exit 0"), [f"/{n:0100}" for n in range(5000)], 5) == set()
 
 
-def test_its_complaint_is_logged(program, caplog):
-    command.run(program("echo no tape today >&2; exit 1"), ["/a"], 5)
-    assert "ended with 1: no tape today" in caplog.text
+@pytest.mark.parametrize(
+    ("script", "paths", "tier", "said"),
+    [
+        (
+            "echo no tape today >&2; exit 1",
+            ["/a", "/b"],
+            "Bulk",
+            "stage of 2 files (Bulk): {} ended with 1: no tape today",
+        ),
+        ("exit 3", ["/a"], "", "stage of 1 file: {} ended with 3"),
+        ("echo slow >&2", ["/a"], "Standard", "stage of 1 file (Standard): {} ended with 0: slow"),
+    ],
+)
+def test_the_log_says_what_a_program_was_to_do_and_its_complaint(
+    program, caplog, script, paths, tier, said
+):
+    words = program(script)
+    run(words, paths, 5, tier)
+    assert caplog.messages == [said.format(words[0])]
+
+
+def test_the_log_says_what_a_program_that_is_not_there_was_to_do(tmp_path, caplog):
+    run([str(tmp_path / "none")], ["/a", "/b"], 1, "Bulk")
+    assert caplog.messages[0].startswith(f"stage of 2 files (Bulk): {tmp_path}/none: ")
 
 
 # --- the driver ----------------------------------------------------------------------------------
@@ -105,7 +132,7 @@ def test_a_program_ends_at_its_time_limit(program):
 
 
 def test_the_environment_of_the_service_is_not_changed(program):
-    command.run(program("exit 0"), ["/a"], 5, "Bulk")
+    run(program("exit 0"), ["/a"], 5, "Bulk")
     assert "S3FILTERS_TIER" not in os.environ
 
 
@@ -114,7 +141,7 @@ def test_of_what_it_prints_besides_nothing_is_kept(program):
     script = rf"{noise}; {noise} >&2; printf '\0failed /b\0'"
     tracemalloc.start()
     try:
-        assert command.run(program(script), ["/a", "/b"], 30) == {"/b"}
+        assert run(program(script), ["/a", "/b"], 30) == {"/b"}
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
@@ -122,14 +149,14 @@ def test_of_what_it_prints_besides_nothing_is_kept(program):
 
 def test_what_it_does_not_read_holds_nobody(program):
     paths = [f"/{number:0100}" for number in range(10_000)]
-    assert command.run(program("exec <&-; sleep 0.2"), paths, 30) == set()
-    assert command.run(program("head -c 10 > /dev/null; exit 1"), paths, 30) == set(paths)
+    assert run(program("exec <&-; sleep 0.2"), paths, 30) == set()
+    assert run(program("head -c 10 > /dev/null; exit 1"), paths, 30) == set(paths)
 
 
 def test_nothing_is_left_of_it(program):
     before = len(os.listdir("/proc/self/fd"))
     for script in ("exit 0", "sleep 60", "cat > /dev/null; sleep 5 &"):
-        command.run(program(script), ["/a"], 0.3)
+        run(program(script), ["/a"], 0.3)
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -91,12 +91,12 @@ def test_what_is_not_there_any_more_needs_no_flag():
 def test_archiving_and_releasing_are_the_sites(monkeypatch):
     ran = []
     monkeypatch.setattr(
-        command, "run", lambda words, paths, timeout_s, tier: ran.append((words, paths)) or set()
+        command, "run", lambda words, verb, files, timeout_s: ran.append((words, verb, files)) or ()
     )
     ours = driver(commands={"archive": ("a",), "release": ("r",)})
     assert ours.flagged
     assert (ours.cannot("archive"), ours.cannot("release")) == ("", "")
     ours.archive([FILE])
     ours.release([FILE])
-    assert ran == [(("a",), ["/box/key"]), (("r",), ["/box/key"])]
+    assert ran == [(("a",), "archive", [FILE]), (("r",), "release", [FILE])]
     assert driver().cannot("archive")
