@@ -45,7 +45,6 @@ class Archiver:
             if not scoutfs.sam_flags(fd) & scoutfs.STAGING:
                 return False
             site.stage(path, self._tape)
-            scoutfs.change_sam_flags(fd, remove=scoutfs.STAGING)
         finally:
             os.close(fd)
         return True

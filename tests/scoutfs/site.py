@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from s3filters.store import scoutfs
 from tests.scoutfs import calls
 
 
@@ -20,8 +21,13 @@ def archive(path: Path, tape: Path) -> None:
 
 
 def stage(path: Path, tape: Path) -> None:
-    """Bring a file back."""
+    """Bring a file back, and take the flags away that asked for it, as ScoutAM does."""
     calls.bring_back(path, (tape / str(path.stat().st_ino)).read_bytes())
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        scoutfs.change_sam_flags(fd, remove=scoutfs.STAGING | scoutfs.STAGE_FAILED)
+    finally:
+        os.close(fd)
 
 
 def release(path: Path, tape: Path) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from s3filters.backends.fs import returning
-from s3filters.store import asked
+from s3filters.store import asked, scoutfs
 from s3filters.tiers import asking
 from s3filters.tiers.base import Driver, File
 from tests import daemon
 from tests.functional.asking import body_of, refusal
 from tests.scoutfs import calls
+from tests.scoutfs import site as archiver
 from tests.scoutfs.cold import ALWAYS, DATA, INI, USE, Cold, end_said
 from tests.scoutfs.mounted import REPOSITORY
 
@@ -177,6 +178,17 @@ def test_a_request_that_waits_for_a_program_is_in_progress(
     request = {"Bucket": "box", "Key": "key", "RestoreRequest": {"Days": 1}}
     assert refusal(cold.s3.restore_object, **request) == (409, "RestoreAlreadyInProgress")
     assert cold.flags("key") == 0  # those are the archiver's, and there is none
+
+
+def test_the_program_that_stages_takes_the_flags_away_as_the_archiver_does(
+    make: Callable[..., Cold], tape: Path
+) -> None:
+    cold = make()
+    cold.put("key")
+    archiver.archive(cold.box / "key", tape)
+    cold.flag("key", add=scoutfs.STAGING | scoutfs.STAGE_FAILED | scoutfs.NO_ARCHIVE)
+    archiver.stage(cold.box / "key", tape)
+    assert cold.flags("key") == scoutfs.NO_ARCHIVE
 
 
 def test_what_a_program_cannot_do_is_no_longer_in_progress(
