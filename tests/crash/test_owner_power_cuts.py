@@ -33,7 +33,8 @@ OTHER = 4999  # sends parts, and completes nothing
 BETWEEN_CUTS_S = (0.02, 0.2)
 PARTED = 5  # each so many'th object comes in parts
 SIZES = (100, 20_000)
-PAUSE_S = 0.02  # between two objects: the disk must hold all that is put while it is cut
+PAUSE_S = 0.02  # between two objects
+KEPT = 200  # objects of each writer: the disk must hold them all
 BUCKET = "bkt"
 
 
@@ -42,11 +43,12 @@ def body_of(uid: int, size: int) -> bytes:
 
 
 class Writer(threading.Thread):
-    """Puts objects without end; ``acknowledged`` are those whose put has returned."""
+    """Puts objects without end; ``acknowledged`` are the last of those whose put has returned."""
 
     def __init__(self, store: Store, uid: int) -> None:
         super().__init__(daemon=True)
         self.acknowledged: list[str] = []
+        self._forgotten: list[str] = []
         self.ended = threading.Event()
         self._uid = uid
         self._mine = store.for_owner(uid, uid)
@@ -65,7 +67,15 @@ class Writer(threading.Thread):
                 self._put_in_parts(key, body)
             self.acknowledged.append(key)
             self._put("taken", body)
+            self._make_room()
             time.sleep(PAUSE_S)
+
+    def _make_room(self) -> None:
+        """Delete what nobody has been promised for a while: the file system is small."""
+        if len(self.acknowledged) > KEPT:
+            self._forgotten.append(self.acknowledged.pop(0))
+        if len(self._forgotten) > KEPT // 4:
+            self._mine.delete(BUCKET, self._forgotten.pop(0))
 
     def _put(self, key: str, body: bytes) -> None:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -120,7 +130,7 @@ def test_what_is_there_when_the_power_goes_out_belongs_to_its_writer(
         writers = [ends.enter_context(writing(store, uid)) for uid in UIDS]
         for _ in range(cuts):
             time.sleep(random.uniform(*BETWEEN_CUTS_S))
-            promised = [key for one in writers for key in one.acknowledged]
+            promised = [key for one in writers for key in list(one.acknowledged)]
             place.cut()
             with place.recovered() as root:
                 found += wrong(root / BUCKET)
