@@ -11,6 +11,7 @@ sweep runs at a time on a machine; two at once on different machines do no harm.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -46,7 +47,8 @@ def sweep(tree: Tree, age_s: float) -> int:
             except (FileNotFoundError, NotADirectoryError):
                 pass  # there is nothing of ours in it
             except OSError as error:  # of one bucket, which keeps nobody from the others
-                log.warning("bucket %s could not be swept: %s", bucket, error)
+                if error.errno != errno.EXDEV:  # a link that leads out of the root is no bucket
+                    log.warning("bucket %s could not be swept: %s", bucket, error)
         return count
     finally:
         os.close(root)

@@ -131,6 +131,17 @@ def test_a_file_or_a_bucket_that_may_not_be_opened_keeps_nobody_from_the_rest(
     assert f"{BUCKET} could not be swept" in caplog.text
 
 
+def test_a_link_out_of_the_root_is_no_bucket_to_sweep(box, hidden, tmp_path_factory, caplog):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / ".sgwtmp").mkdir()
+    (outside / ".sgwtmp" / OURS).touch()
+    for name in ("aaa", "zzz"):
+        (box.root / name).symlink_to(outside)
+    assert box.store.sweep(0) == 2
+    assert os.listdir(outside / ".sgwtmp") == [OURS]
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("openat2", [True, False])
 def test_nothing_is_swept_behind_a_link_in_the_place_of_sgwtmp(box, openat2):
     box.store.root.can_openat2 &= openat2
