@@ -1,14 +1,16 @@
 """``s3filters serve``: runs the pipeline of an ini under the server that the ini names.
 
 Flags stand above the ini and the ini above the defaults. A first start makes what is missing, the
-root folder and a pair of keys, and says so once.
+root folder and a pair of keys, and says so once. Nothing is made before all that could keep it from
+serving was looked at: the addresses are taken and the pipeline is loaded by then.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -104,29 +106,35 @@ def run(arguments: argparse.Namespace) -> int:
             " set it in its [server:main]"
         )
     options = _server_options(server, flags) if ours else None
-    signer = _prepare(configuration)
-    app = configuration.app()  # what is wrong in the ini is said here, once and in one line
+    _check(configuration)
     if options is None:
+        app, _ = _prepare(configuration)
         server.create()(app)
         return 0
-    del app  # each worker loads its own
-    return _serve(configuration, options, signer)
+    return _serve(configuration, options)
 
 
-def _prepare(configuration: Configuration) -> keys.Signer | None:
-    """Make what a first start lacks; return who may sign, None when nobody has to."""
+def _check(configuration: Configuration) -> None:
+    """Raise CommandError for files that cannot be used; make nothing."""
     root = Path(configuration.value("root"))
     where = places.of_configuration(configuration)
     credentials = Path(where.credentials).expanduser()
-    signed = configuration.uses("sigauth")
     refuse_visible("credentials", credentials, root)
     refuse_visible("accounts", Path(where.accounts).expanduser(), root)
-    if signed:
+    if configuration.uses("sigauth"):
         keys.check(credentials, to_be_made=root)
         with places.refusals(where):
             accountfile.read(where.accounts)
-    make_root(root)
-    return keys.provide(where) if signed else None
+
+
+def _prepare(configuration: Configuration) -> tuple[Any, keys.Signer | None]:
+    """Make what a first start lacks; return the app and who may sign, None when nobody has to."""
+    signer = None
+    with root_made(Path(configuration.value("root"))):
+        app = configuration.app()  # what is wrong in the ini is said here, once and in one line
+        if configuration.uses("sigauth"):
+            signer = keys.provide(places.of_configuration(configuration))
+    return app, signer
 
 
 def _server_options(server: Any, flags: Mapping[str, str]) -> Options:
@@ -138,7 +146,13 @@ def _server_options(server: Any, flags: Mapping[str, str]) -> Options:
         raise UsageError(str(error)) from error
 
 
-def _serve(configuration: Configuration, options: Options, signer: keys.Signer | None) -> int:
+def _serve(configuration: Configuration, options: Options) -> int:
+    signer = None
+
+    def prepare() -> None:
+        nonlocal signer
+        _, signer = _prepare(configuration)  # not the app: each worker loads its own
+
     def load() -> Any:
         try:
             return configuration.app()
@@ -149,7 +163,7 @@ def _serve(configuration: Configuration, options: Options, signer: keys.Signer |
         print(_welcome(configuration, endpoints, signer), flush=True)
 
     try:
-        return runner.serve(load, options, on_ready=say_ready)
+        return runner.serve(load, options, on_bound=prepare, on_ready=say_ready)
     except ListenError as error:
         raise CommandError(str(error)) from error
 
@@ -187,14 +201,29 @@ def _given(arguments: argparse.Namespace, flags: Mapping[str, tuple[str, str]]) 
     }
 
 
-def make_root(root: Path) -> None:
-    """Make the root folder when it is missing. Raise CommandError when it cannot be used."""
-    if root.is_dir():
-        return
+@contextmanager
+def root_made(root: Path) -> Iterator[None]:
+    """Have a root folder, which stays when the block succeeds; what was there stays anyway.
+
+    Raise CommandError when it cannot be used.
+    """
+    missing = [folder for folder in (root, *root.parents) if not os.path.lexists(folder)]
     try:
-        root.mkdir(parents=True)
+        _make(root)
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # it could not be made, or something is in it
+                folder.rmdir()
+        raise
+    if missing:
+        print(f"Made the root folder {root}", flush=True)
+
+
+def _make(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise CommandError(f"root {root}: this is not a folder") from error
     except OSError as error:
         raise CommandError(f"root {root}: {error.strerror}") from error
-    print(f"Made the root folder {root}", flush=True)

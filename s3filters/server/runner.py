@@ -30,21 +30,25 @@ def serve(
     load_app: Callable[[], App],
     options: Options,
     *,
+    on_bound: Callable[[], None] = lambda: None,
     on_ready: Callable[[list[str]], None] | None = None,
 ) -> int:
     """Serve until told to stop, and return the exit code.
 
     :param load_app: called in each new worker, so each reload reads everything anew
+    :param on_bound: called once, when all addresses are ours and nobody serves yet; what it raises
+        ends all and is raised
     :param on_ready: called once, when all workers serve, with the endpoints (URLs, unix:PATH)
 
     Raise ListenError when an address or the certificate cannot be used.
     """
-    return _serve(lambda generation: load_app(), options, on_ready)
+    return _serve(lambda generation: load_app(), options, on_bound, on_ready)
 
 
 def _serve(
     load: Callable[[int], App],
     options: Options,
+    on_bound: Callable[[], None],
     on_ready: Callable[[list[str]], None] | None,
 ) -> int:
     raise_descriptor_limit(2 * options.connections + SPARE_DESCRIPTORS)
@@ -62,6 +66,7 @@ def _serve(
             on_ready(endpoints)
 
     try:
+        on_bound()
         return Master(
             listeners, workers, work_for, drain_timeout=options.drain_timeout, on_ready=ready
         ).run()
@@ -99,7 +104,7 @@ def server_runner(app: App, global_conf: Mapping[str, str], **local_conf: str) -
     """
     options = ini.read(Options, SECTION, global_conf, local_conf)
     try:
-        code = _serve(_reloader(app, global_conf), options, None)
+        code = _serve(_reloader(app, global_conf), options, lambda: None, None)
     except ListenError as error:
         raise SystemExit(f"s3filters: {error}") from error
     if code:

@@ -1,12 +1,13 @@
 """``s3filters serve``: what it makes, what it refuses, and what it hands to the server."""
 
 import json
+import socket
 import stat
 
 import pytest
 
+from s3filters.backends.fs import FsBackend
 from s3filters.commands import main, serve
-from s3filters.server.listeners import ListenError
 from tests.unit.commands import echo
 
 
@@ -17,8 +18,9 @@ def served(monkeypatch, tmp_path):
     monkeypatch.setattr(serve.logs, "start", lambda level: None)
     calls = []
 
-    def stand_in(load_app, options, *, on_ready):
+    def stand_in(load_app, options, *, on_bound, on_ready):
         calls.append((load_app, options))
+        on_bound()
         on_ready([f"http://{options.listen[0]}"])
         return 0
 
@@ -155,15 +157,52 @@ def test_credentials_may_stand_beside_a_root_that_is_made(served, tmp_path):
     assert (tmp_path / "l" / "keys").exists()
 
 
-def test_an_address_in_use_is_one_line_and_exit_code_1(served, monkeypatch, capsys):
-    def refuse(*_args, **_named):
-        raise ListenError("cannot listen on 127.0.0.1:9900: Address already in use")
+def test_an_address_in_use_is_one_line_and_exit_code_1_and_nothing_is_made(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve.logs, "start", lambda level: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main.main(["serve", "--root", "a/b", "--listen", address]) == 1
+    refused = f"s3filters: cannot listen on {address}: Address already in use\n"
+    assert capsys.readouterr() == ("", refused)
+    assert list(tmp_path.iterdir()) == []
 
-    monkeypatch.setattr(serve.runner, "serve", refuse)
-    assert main.main(["serve"]) == 1
-    assert capsys.readouterr().err == (
-        "s3filters: cannot listen on 127.0.0.1:9900: Address already in use\n"
-    )
+
+def test_a_certificate_that_cannot_be_used_is_told_before_anything_is_made(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve.logs, "start", lambda level: None)
+    assert main.main(["serve", "--certificate", "none.pem", "--listen", "127.0.0.1:0"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"s3filters: cannot use the certificate {tmp_path}/none.pem: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("root", ["data", "a/b/c"])
+def test_a_root_that_cannot_keep_objects_is_refused_before_anything_is_made(
+    served, tmp_path, monkeypatch, capsys, root
+):
+    def refuse(*_args, **_named):
+        raise ValueError("a file system without user extended attributes")
+
+    monkeypatch.setattr(FsBackend, "at", refuse)
+    assert main.main(["serve", "--root", root]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "without user extended attributes" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_that_was_there_stays_when_it_is_refused(served, tmp_path):
+    (tmp_path / "data").mkdir()
+    ini = tmp_path / "my.ini"
+    ini.write_text(serve.Configuration(None, {}).path.read_text().replace("#path =", "paht ="))
+    assert main.main(["serve", "--conf", str(ini)]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "my.ini"]
 
 
 FOREIGN = """
