@@ -4,6 +4,10 @@ An event that the receiver refuses waits while others go, longer each time. When
 at all everything waits, longer each time. Nothing is given up: only what was taken is removed, so a
 death in between sends it again. After a start what is in the spool goes out first.
 
+Of the processes of a machine any delivers, one at a time. One to which something was refused, or
+that could send nothing, goes on alone until all was taken, or it ends: else each would ask and warn
+at its own pace, and the receiver had no longer pauses.
+
 Among the nodes of one ScoutFS each has a spool of its own, beside those of the others, because
 locks stay on their node; of a node that has not been at it for long the others deliver.
 """
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -29,7 +34,7 @@ NEIGHBOURS_S = 60.0
 class Delivery:
     """The work of one thread.
 
-    :param name: of the outlet, for the log
+    :param name: of the option that says where to, for the log
     """
 
     def __init__(self, name: str, spool: Spool, outlet: Outlet) -> None:
@@ -39,22 +44,34 @@ class Delivery:
         self._refused: dict[Path, tuple[int, float]] = {}  # how often, and not before when
         self._failures = 0
         self._failed = False
+        self._others = False  # another process is at it
         self._looked = float("-inf")
-        self.ended = False
+        self._over = threading.Event()
 
     def work(self) -> None:
-        """Deliver for ever."""
-        while not self.ended:
+        """Deliver until the end."""
+        try:
+            self._work()
+        finally:
+            self.spool.leave()
+
+    def end(self) -> None:
+        """Deliver no more, and let another process do it; a message under way goes out still."""
+        self._over.set()
+        self.spool.wake()
+
+    def _work(self) -> None:
+        while not self._over.is_set():
             try:
                 self.look()
             except OSError as error:
                 self._failures += 1
-                log.warning("events for the %s wait: %s", self._name, error)
+                log.warning("%s: events wait: %s", self._name, error)
             except Exception:  # whatever it is, what comes later is to be delivered
                 self._failures += 1
-                log.exception("events for the %s wait", self._name)
+                log.exception("%s: events wait", self._name)
             if self._failures:
-                time.sleep(self.pause_s())
+                self._over.wait(self.pause_s())
             else:
                 self.spool.pause(self.pause_s())
 
@@ -65,9 +82,9 @@ class Delivery:
     def look(self) -> int:
         """Deliver once what waits; return how many were taken. Raise OSError."""
         self._refused = {path: how for path, how in self._refused.items() if path.exists()}
-        self._failed = False
+        self._failed = self._others = False
         count = self._from(self.spool)
-        if time.monotonic() - self._looked > NEIGHBOURS_S:
+        if not self._others and time.monotonic() - self._looked > NEIGHBOURS_S:
             self._looked = time.monotonic()
             count += sum(self._from(spool) for spool in self._left() if not self._failed)
         if not self._failed:
@@ -87,11 +104,24 @@ class Delivery:
         return [spool for spool in others if spool.is_left()]
 
     def _from(self, spool: Spool) -> int:
+        """Deliver what waits in a spool; the lock of the own one is kept unless all was taken."""
+        try:
+            if not spool.waiting():
+                return 0
+            if not spool.lead():
+                self._others = True
+                return 0
+            return self._all_of(spool)
+        finally:
+            if spool is not self.spool or not (self._failed or self._refused):
+                spool.leave()
+
+    def _all_of(self, spool: Spool) -> int:
         count = 0
-        if not spool.waiting():
-            return 0
-        with spool.alone() as alone:
-            for path in spool.waiting() if alone else ():
+        try:
+            for path in spool.waiting():
+                if self._over.is_set():
+                    break
                 tries, not_before = self._refused.get(path, (0, 0.0))
                 if not_before > time.monotonic():
                     continue
@@ -100,11 +130,12 @@ class Delivery:
                     count += self._deliver(path)
                 except Refused as error:
                     self._refused[path] = tries + 1, time.monotonic() + _pause(tries + 1)
-                    log.warning("the %s refuses an event: %s (%s)", self._name, error, path.name)
+                    log.warning("%s: an event is refused: %s (%s)", self._name, error, path.name)
                 except OSError as error:
                     self._failed = True
-                    log.warning("events for the %s wait: %s", self._name, error)
+                    log.warning("%s: events wait: %s", self._name, error)
                     break
+        finally:
             self._outlet.rest()
         return count
 

@@ -32,24 +32,29 @@ class Events:
         webhook: Webhook | None = None,
         durable: bool = True,
     ) -> None:
-        outlets: dict[str, Outlet] = {}
+        outlets: list[tuple[str, str, Outlet]] = []  # option of the ini, folder
         if file:
-            outlets["file"] = Lines(file)
+            outlets.append(("events_file", "file", Lines(file)))
         if webhook is not None:
-            outlets["webhook"] = webhook
+            outlets.append(("events_url", "webhook", webhook))
         self.deliveries = [
             Delivery(
-                name,
+                option,
                 Spool(os.path.join(folder, name, node or "here"), most, durable=durable),
                 outlet,
             )
-            for name, outlet in outlets.items()
+            for option, name, outlet in outlets
         ]
 
     def start(self) -> None:
         """Begin to deliver; threads do not survive the fork of a worker, so call it behind that."""
         for delivery in self.deliveries:
             threading.Thread(target=delivery.work, name="events", daemon=True).start()
+
+    def end(self) -> None:
+        """Deliver no more, so that another process can."""
+        for delivery in self.deliveries:
+            delivery.end()
 
     @contextlib.contextmanager
     def about(self, event: Event) -> Iterator[None]:

@@ -6,7 +6,8 @@ who dies in between leaves a file, which counts as happened after ``LEFT_S``: to
 be rather than not told of what is. An event that is told twice before it was delivered has one
 name, and goes out once. When ``most`` wait, no more are taken, and what they would tell of waits.
 
-Who delivers holds the lock of ``<folder>/lock``, so one process of a machine does at a time.
+Who delivers holds the lock of ``<folder>/lock``, so one process of a machine does at a time; it may
+keep it in between.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Spool:
         self._count = 0
         self._counted = float("-inf")
         self._news = threading.Event()
+        self._lock = -1
 
     def prepare(self, id_: str, message: bytes) -> Prepared:
         """Keep an event that is about to happen. Raise OSError, with EAGAIN when too many wait."""
@@ -123,25 +125,35 @@ class Spool:
         except (FileNotFoundError, NotADirectoryError):
             return
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Be the one who delivers, if nobody else is; say whether that worked. Raise OSError."""
+    def lead(self) -> bool:
+        """Be the one who delivers, if nobody else is, until ``leave``; say whether that worked.
+
+        Raise OSError.
+        """
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(self.folder / _LOCK, flags, 0o600)
         except FileNotFoundError:
-            yield False  # there was no event yet
-            return
+            self.leave()
+            return False  # there was no event yet
         try:
-            try:
+            if self._lock < 0 or not os.path.sameopenfile(fd, self._lock):
+                self.leave()  # what it had is no longer there
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            self.refresh()
-            yield True
+                fd, self._lock = self._lock, fd
+        except BlockingIOError:
+            return False
         finally:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
+        self.refresh()
+        return True
+
+    def leave(self) -> None:
+        """Let another deliver."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def refresh(self) -> None:
         """Say that somebody is at it still, from time to time. Raise OSError."""

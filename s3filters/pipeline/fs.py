@@ -208,6 +208,8 @@ class FsApp:
         """Look after nothing any more, so that another process can; return when that is so."""
         self._over.set()
         self.backend.store.bell.ring()
+        if self._watched is not None and self._watched[3] is not None:
+            self._watched[3].end()
         if self._watcher is not None:
             self._watcher.join(LAST_WORD_S)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -46,7 +47,13 @@ def taker():
 
 @pytest.fixture
 def delivery(spool, taker):
-    return Delivery("webhook", spool, taker)
+    return Delivery("events_url", spool, taker)
+
+
+@pytest.fixture
+def another(spool, taker):
+    """The same in another process."""
+    return Delivery("events_url", Spool(spool.folder, 100), taker)
 
 
 def happen(spool, *ids):
@@ -68,7 +75,7 @@ def test_nothing_is_lost_while_nothing_can_be_sent(delivery, spool, taker, caplo
     taker.broken = True
     for _ in range(3):
         assert delivery.look() == 0
-    assert "broken" in caplog.text
+    assert caplog.messages == ["events_url: events wait: broken"] * 3
     taker.broken = False
     assert delivery.look() == 2
 
@@ -119,23 +126,69 @@ def test_a_death_before_what_was_taken_is_removed_sends_it_again(spool, taker, m
     with monkeypatch.context() as patched:
         patched.setattr(type(spool.folder), "unlink", die)
         with pytest.raises(Death):
-            Delivery("webhook", spool, taker).look()
-    Delivery("webhook", Spool(spool.folder, 100), taker).look()
+            Delivery("events_url", spool, taker).look()
+    Delivery("events_url", Spool(spool.folder, 100), taker).look()
     assert taker.got == [("a", b"a")] * 2
 
 
 def test_who_comes_later_leaves_the_work_to_who_is_at_it(delivery, spool, taker):
     happen(spool, "a")
-    with spool.alone():
-        assert delivery.look() == 0
+    other = Spool(spool.folder, 100)
+    assert other.lead()
+    assert delivery.look() == 0
+    other.leave()
     assert delivery.look() == 1
+
+
+def test_who_could_deliver_all_leaves_the_next_to_anybody(delivery, another, spool, taker):
+    happen(spool, "a")
+    assert delivery.look() == 1
+    happen(spool, "b")
+    assert another.look() == 1
+    happen(spool, "c")
+    assert delivery.look() == 1
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_who_could_not_deliver_goes_on_alone_until_all_was_taken(
+    delivery, another, taker, caplog, refuses, monkeypatch
+):
+    happen(delivery.spool, "a")
+    taker.broken, taker.refuses = not refuses, {b"a"}
+    for _ in range(3):
+        delivery.look()
+        assert (another.look(), another.pause_s()) == (0, module.LOOK_S)
+    what = "an event is refused: answered 400 (a.json)" if refuses else "events wait: broken"
+    assert set(caplog.messages) == {f"events_url: {what}"}  # nothing of the other
+    assert len(caplog.messages) == (1 if refuses else 3)
+    taker.broken, taker.refuses = False, set()
+    later = time.monotonic() + module.LAST_PAUSE_S
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert another.look() == 0
+    assert delivery.look() == 1
+    happen(delivery.spool, "b")
+    assert another.look() == 1
+
+
+def test_who_ends_leaves_it_to_another(delivery, another, spool, taker, monkeypatch):
+    happen(spool, "a")
+    taker.broken = True
+    thread = threading.Thread(target=delivery.work)
+    thread.start()
+    wait(lambda: delivery.pause_s() != module.LOOK_S)
+    taker.broken = False
+    assert another.look() == 0
+    delivery.end()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert another.look() == 1
 
 
 def test_what_a_node_left_another_delivers(delivery, taker, tmp_path):
     other = Spool(tmp_path / "webhook" / "other", 100)
     happen(other, "a")
-    with other.alone():
-        pass  # it lives
+    assert other.lead()  # it lives
+    other.leave()
     delivery.look()
     assert taker.got == []
     os.utime(other.folder / "lock", (time.time() - LEFT_S - 1,) * 2)
@@ -150,9 +203,7 @@ def test_events_go_to_a_file_and_to_a_url(tmp_path, receiver):
         assert receiver.got == []
     events.start()
     wait(lambda: receiver.got and file.exists() and file.read_bytes().endswith(b"\n"))
-    for one in events.deliveries:
-        one.ended = True
-        one.spool.wake()
+    events.end()
     assert receiver.got == [file.read_bytes().rstrip()]
     assert json.loads(receiver.got[0])["Records"][0]["eventName"] == "ObjectRestore:Post"
 
@@ -188,6 +239,7 @@ def test_events_survive_a_restart_and_a_receiver_that_was_away(tmp_path):
         with first.about(event(key=key)):
             pass
     assert first.deliveries[0].look() == 0
+    first.deliveries[0].spool.leave()  # its process ends
     with receiving(port) as receiver:
         again = Events(tmp_path / "spool", webhook=Webhook(url, 5))
         assert again.deliveries[0].look() == 5
@@ -201,7 +253,8 @@ def test_a_thread_goes_on_whatever_goes_wrong(delivery, monkeypatch, caplog, err
 
     def broken():
         looks.append(1)
-        delivery.ended = len(looks) == 3
+        if len(looks) == 3:
+            delivery.end()
         raise error
 
     monkeypatch.setattr(delivery, "look", broken)

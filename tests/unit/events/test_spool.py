@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 
 import pytest
@@ -29,8 +30,7 @@ def ids(spool):
 
 def test_no_folder_is_made_before_there_is_an_event(spool, folder):
     assert spool.waiting() == []
-    with spool.alone() as alone:
-        assert not alone
+    assert not spool.lead()
     assert not folder.exists()
 
 
@@ -80,8 +80,7 @@ def test_no_more_are_taken_than_may_wait(spool, folder):
 
 def test_the_lock_is_no_event(spool, folder):
     happen(spool, "a")
-    with spool.alone():
-        pass
+    assert spool.lead()
     other = Spool(folder, 2)
     happen(other, "b")
     assert ids(other) == ["a", "b"]
@@ -119,10 +118,39 @@ def test_nothing_is_synced_where_nothing_is_durable(folder, monkeypatch):
 
 def test_one_delivers_at_a_time(spool, folder):
     happen(spool, "a")
-    with spool.alone() as one, Spool(folder, 3).alone() as other:
-        assert (one, other) == (True, False)
-    with Spool(folder, 3).alone() as other:
-        assert other
+    other = Spool(folder, 3)
+    assert (spool.lead(), other.lead(), spool.lead()) == (True, False, True)
+    spool.leave()
+    assert (other.lead(), spool.lead()) == (True, False)
+    other.leave()
+
+
+def test_who_has_the_lock_of_a_folder_that_was_removed_has_none(spool, folder):
+    happen(spool, "a")
+    assert spool.lead()
+    shutil.rmtree(folder)
+    assert not spool.lead()
+    happen(spool, "b")
+    other = Spool(folder, 3)
+    assert other.lead()
+    assert not spool.lead()
+    other.leave()
+    assert spool.lead()
+    (folder / "lock").unlink()
+    assert spool.lead()
+    assert not other.lead()
+
+
+def test_whoever_leads_leaves_no_descriptor(spool, folder):
+    before = len(os.listdir("/proc/self/fd"))
+    happen(spool, "a")
+    other = Spool(folder, 3)
+    for _ in range(3):
+        assert spool.lead()
+        assert not other.lead()
+    spool.leave()
+    spool.leave()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_spool_is_left_when_nobody_was_at_it_for_long(spool, folder):
@@ -132,8 +160,7 @@ def test_a_spool_is_left_when_nobody_was_at_it_for_long(spool, folder):
     assert not spool.is_left()
     os.utime(folder / "a.json", long_ago)
     assert spool.is_left()
-    with spool.alone():
-        pass
+    assert spool.lead()
     assert not spool.is_left()
     os.utime(folder / "lock", long_ago)
     assert spool.is_left()
@@ -186,6 +213,6 @@ def test_a_file_where_the_folder_belongs_is_an_error_to_who_needs_it(spool, fold
 def test_a_lock_that_leads_elsewhere_is_not_followed(spool, folder, tmp_path):
     happen(spool, "a")
     (folder / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic"), spool.alone():
-        pass
+    with pytest.raises(OSError, match="symbolic"):
+        spool.lead()
     assert not (tmp_path / "elsewhere").exists()

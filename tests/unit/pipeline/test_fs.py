@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from s3filters.events.events import Events
+from s3filters.events.spool import Spool
 from s3filters.options import OptionError
 from s3filters.pipeline import fs
 from s3filters.s3.call import Call, Identity
@@ -267,6 +269,19 @@ def test_a_look_that_took_long_keeps_nobody_waiting_much_longer(
     app._lead(watch, 60)
     assert paused == [pause_s]
     assert watch.waits == [0, pytest.approx(rest_s)]
+
+
+def test_at_its_end_a_worker_lets_another_deliver_events(make, tmp_path):
+    events = Events(tmp_path / "events", file=str(tmp_path / "told"))
+    (delivery,) = events.deliveries
+    delivery.spool.prepare("a", b"a").happened()
+    assert delivery.spool.lead()
+    app = make()
+    app.watch_restores(None, None, 3600, events)
+    app.end()
+    delivery.work()
+    assert Spool(delivery.spool.folder, 1).lead()
+    assert not (tmp_path / "told").exists()
 
 
 def test_who_follows_leads_soon_behind_the_end_of_who_led(make, monkeypatch):
