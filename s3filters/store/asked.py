@@ -127,7 +127,8 @@ def all_of(root: Root, folder: str, without: Container[Id] = ()) -> Iterator[Not
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            failed = error
+            if error.errno != errno.EXDEV:  # a link that leads out of the root is no bucket
+                failed = error
             continue
         try:
             yield from _in(above, folder, bucket, without)

@@ -8,6 +8,7 @@ ended, by the same verb with which a client aborts it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -55,7 +56,9 @@ def _older(tree: Tree, bucket: str, limit_ns: int) -> list[Upload]:
     except errors.NoSuchBucket:
         pass  # deleted meanwhile
     except errors.StoreError as error:  # of one bucket, which keeps nobody from the others
-        log.warning("uploads of bucket %s could not be looked through: %s", bucket, error)
+        # A link that leads out of the root is no bucket.
+        if getattr(error.__cause__, "errno", 0) != errno.EXDEV:
+            log.warning("uploads of bucket %s could not be looked through: %s", bucket, error)
     return []
 
 

@@ -186,3 +186,10 @@ def test_what_somebody_put_among_the_notes_keeps_the_bucket(box, root, hidden):
     folder.rmdir()
     box.store.delete_bucket("box")
     assert not box.path.exists()
+
+
+def test_a_link_out_of_the_root_is_no_bucket_with_notes(box, root, tmp_path_factory):
+    for name in ("aaa", "zzz"):
+        (box.root / name).symlink_to(tmp_path_factory.mktemp("outside"))
+    asked.note(root, NEW_RESTORES, "box", KEY)
+    assert keys(root, NEW_RESTORES) == [("box", KEY)]

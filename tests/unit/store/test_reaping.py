@@ -62,3 +62,12 @@ def test_a_bucket_that_cannot_be_looked_through_keeps_no_other_from_it(box, monk
     monkeypatch.setattr(uploads, "all_of", all_of)
     assert len(box.store.reap_uploads(0)) == 1
     assert caplog.text.count("could not be looked through") == 2
+
+
+def test_a_link_out_of_the_root_is_no_bucket_to_look_through(box, tmp_path_factory, caplog):
+    for name in ("aaa", "zzz"):
+        (box.root / name).symlink_to(tmp_path_factory.mktemp("outside"))
+    old = begin(box)
+    _backdate(box, old, 100)
+    assert [upload.id for upload in box.store.reap_uploads(50)] == [old.id]
+    assert not caplog.text
