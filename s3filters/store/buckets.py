@@ -300,6 +300,8 @@ def _scaffolds(fd: int, path: bytes, bucket: str) -> list[bytes]:
     for name in _names(fd):
         if name == paths.HIDDEN and path == bucket.encode():
             continue
+        if sweep.remove_beside(fd, name, BUSY_S):
+            continue
         try:
             if not parents.is_ours(fd, os.fsencode(name)):
                 raise errors.BucketNotEmpty(BucketName=bucket)

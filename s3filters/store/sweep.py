@@ -110,6 +110,25 @@ def _sweep_files(hidden: int, age_s: float) -> int:
     return count
 
 
+def remove_beside(directory: int, name: str, age_s: float) -> bool:
+    """Remove a file that a crash left beside the object that it was to replace; say whether it was.
+
+    No sweep looks for these: that would be a walk of the whole tree.
+
+    :param directory: an open one, of objects
+    """
+    if name == paths.HIDDEN or not paths.is_reserved(name):
+        return False
+    with contextlib.suppress(OSError):  # gone, or not for us to open
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if time.time() - status.st_ctime >= age_s:
+            with _locked(directory, name) as free:
+                if free:
+                    os.unlink(name, dir_fd=directory)
+                    return True
+    return False
+
+
 def _sweep_node(hidden: int, name: str, age_s: float) -> int:
     fd = os.open(name, DIRECTORY.flags | os.O_NOFOLLOW, dir_fd=hidden)
     try:

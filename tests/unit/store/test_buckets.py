@@ -1,9 +1,11 @@
 """Buckets: appearing whole, listed in order, and gone only when nothing of worth is in them."""
 
 import errno
+import fcntl
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -230,6 +232,32 @@ def test_an_empty_bucket_is_deleted_with_locks_and_folders_of_ours(box, no_open_
     assert os.listdir(box.root) == []
     with pytest.raises(NoSuchBucket):
         box.put("key")
+
+
+def test_what_a_crash_left_beside_an_object_does_not_keep_the_bucket(box, monkeypatch):
+    left = box.path / "left"
+    left.mkdir()
+    os.setxattr(left, parents.MADE, b"1")
+    for path in (box.path / ".x.sgwtmp.123", left / ".key.sgwtmp.1732216308000000000"):
+        path.write_bytes(b"a")
+    assert box.store.sweep(0) == 0  # it does not walk the tree
+    with pytest.raises(BucketNotEmpty):
+        box.store.delete_bucket(BUCKET)  # so young may be somebody's
+    monkeypatch.setattr(buckets, "BUSY_S", 0)
+    box.store.delete_bucket(BUCKET)
+    assert os.listdir(box.root) == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere"), Path.touch])
+@pytest.mark.parametrize("name", [".x.sgwtmp.12x", "x.sgwtmp.123", ".x.sgwtmp.123"])
+def test_what_only_looks_like_it_or_is_in_use_keeps_the_bucket(box, monkeypatch, make, name):
+    make(box.path / name)
+    monkeypatch.setattr(buckets, "BUSY_S", 0)
+    with open(box.path / name if make is Path.touch else os.devnull) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BucketNotEmpty):
+            box.store.delete_bucket(BUCKET)
+    assert os.listdir(box.path) == [name]
 
 
 def fill_with_object(box):
