@@ -8,11 +8,16 @@ before it calls the next that has.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
+
+log = logging.getLogger("s3filters.pipeline")
+
+_said: set[tuple[str, ...]] = set()  # a daemon's workers, forked behind the first time, know
 
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -32,6 +37,20 @@ def provider_of(app: Any) -> Provider | None:
     while app is not None and not hasattr(app, "bucket_facts"):
         app = getattr(app, "app", None)
     return app  # type: ignore[no-any-return]
+
+
+def say_once(found: tuple[str, ...]) -> None:
+    """Log what was found at the start, and warnings behind it, once for a process and its workers.
+
+    :param found: what is so, and what is missing there
+    """
+    if found in _said:
+        return
+    _said.add(found)
+    what, *missing = found
+    log.info("%s", what)
+    for words in missing:
+        log.warning("%s", words)
 
 
 class Filter:

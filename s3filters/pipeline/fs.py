@@ -17,6 +17,7 @@ from typing import Any
 from s3filters import offload, options
 from s3filters.backends import base
 from s3filters.backends.fs import FsBackend, returning, upkeep
+from s3filters.pipeline.base import say_once
 from s3filters.s3 import refusals
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.errors import S3Error
@@ -243,20 +244,6 @@ class FsApp:
             log.warning("could not abort uploads that were not completed: %s", error)
 
 
-_said: set[tuple[str, ...]] = set()  # a daemon's workers, forked behind the first time, know
-
-
-def _say(found: tuple[str, ...]) -> None:
-    """Log where the buckets are and what is missing there, once for a process and its workers."""
-    if found in _said:
-        return
-    _said.add(found)
-    where, *missing = found
-    log.info("%s", where)
-    for words in missing:
-        log.warning("%s", words)
-
-
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
     """PasteDeploy entry point ``egg:s3filters#fs``."""
     settings = options.read(Options, "app:fs", global_conf, local_conf)
@@ -272,7 +259,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> FsApp:
         chown_uid=settings.chown_uid,
         chown_gid=settings.chown_gid,
     )
-    _say(backend.store.where(needed=settings.projects))
+    say_once(backend.store.where(needed=settings.projects))
     backend.store.names.budget = settings.listing_memory << 20
     days = settings.abort_incomplete_days
     return FsApp(backend, settings.sweep_age, days * DAY_S if days else None)

@@ -14,16 +14,20 @@ Gates RestoreObject; on ScoutFS what reads, lists, copies and stores objects too
 from __future__ import annotations
 
 import logging
+import os
+import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from s3filters import options
 from s3filters.backends.fs.cold import Tiering
 from s3filters.events import outlets
 from s3filters.events.events import Events
-from s3filters.pipeline.base import App, Filter
+from s3filters.pipeline.base import App, Filter, say_once
 from s3filters.s3 import restore, rules
 from s3filters.s3.call import Call
 from s3filters.s3.errors import S3Error
@@ -34,6 +38,7 @@ log = logging.getLogger("s3filters.pipeline")
 
 SECTION = "filter:glacier"
 GROUP = "s3filters.tier"  # entry points of other packages, each a factory as these
+COMMANDS = ("archive_command", "stage_command", "release_command")
 GATHER_S = 1.0  # between the first request and its batch
 DRIVERS: dict[str, Callable[[Settings], Driver]] = {
     "scoutam": scoutam.factory,
@@ -158,6 +163,8 @@ class Glacier(Filter):
         super().__init__(app)
         end = _end(app)
         tiers = end is not None and end.has_tiers()
+        if tiers:
+            check(settings)
         given = settings_of(settings, end)
         driver = driver_of(settings, given)
         self._tiering = Tiering(
@@ -173,6 +180,7 @@ class Glacier(Filter):
             if any(given.commands.values()):
                 log.warning("[%s] has commands, but no object can be on tape here.", SECTION)
         else:
+            say_once(_found(settings))
             end.watch_restores(driver, given, settings.watch_interval, self._tiering.events)
 
     def read(self, call: Call) -> None:
@@ -197,6 +205,43 @@ def _end(app: Any) -> Any:
     while app is not None and not hasattr(app, "has_tiers"):
         app = getattr(app, "app", None)
     return app
+
+
+def check(settings: Options) -> None:
+    """Raise OptionError for a program, or the folder of a file, that is not there."""
+    used = () if settings.driver == "none" else COMMANDS
+    for name in used:
+        words = getattr(settings, name)
+        if words and shutil.which(words[0]) is None:
+            raise _error(name, shlex.join(words), f"there is no program {words[0]}")
+    file = settings.events_file
+    folder = os.path.dirname(os.path.abspath(file))
+    if not file:
+        return
+    if not os.path.isdir(folder):
+        raise _error("events_file", file, f"there is no folder {folder}")
+    if os.path.isdir(file):
+        raise _error("events_file", file, "this is a folder")
+    if not os.access(file if os.path.exists(file) else folder, os.W_OK):
+        raise _error("events_file", file, "this may not be written")
+
+
+def _error(name: str, value: str, why: str) -> options.OptionError:
+    return options.OptionError(f"[{SECTION}] {name} = {value}: {why}")
+
+
+def _found(settings: Options) -> tuple[str, ...]:
+    """Return what the log says at the start: who is asked and told, and what is missing."""
+    asked = "nobody" if settings.driver == "none" else settings.driver
+    told = [settings.events_file] if settings.events_file else []
+    if settings.events_url:
+        url = urlsplit(settings.events_url)
+        told.append(f"{url.scheme}://{url.netloc}")  # what follows may be a secret
+    where = f"to {' and '.join(told)}" if told else "nowhere"
+    missing = []
+    if settings.driver == "command" and not settings.stage_command:
+        missing.append(f"[{SECTION}] driver = command without stage_command brings nothing back")
+    return f"restores are asked of {asked}; events go {where}", *missing
 
 
 def events_of(settings: Options, end: Any) -> Events | None:

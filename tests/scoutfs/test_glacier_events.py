@@ -387,6 +387,22 @@ def test_what_was_not_delivered_survives_the_death_of_all_workers(
     assert {one["requestParameters"]["sourceIPAddress"] for one in records} == {"127.0.0.1"}
 
 
+def test_a_service_that_could_not_tell_or_ask_does_not_start(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line, why in (
+        ("events_file = /nope/events", "there is no folder /nope"),
+        ("stage_command = /nope/stage -v", "there is no program /nope/stage"),
+    ):
+        ini = tmp_path / "wrong.ini"
+        ini.write_text(INI.read_text().replace(USE, f"{USE}\n{line}"))
+        keys = str(daemon.credentials(tmp_path))
+        flags = ("--root", str(folder), "--credentials", keys)
+        assert main.main(["serve", "--conf", str(ini), *flags]) == 2
+        said = f"{ini}: [filter:glacier] {line}: {why}"
+        assert said in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_command_leaves_it_to_the_daemons_to_tell(told: Told, tmp_path: Path) -> None:
     told.cold.offline("key")
     ini = tmp_path / "command.ini"

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from s3filters import options
-from s3filters.pipeline import glacier
+from s3filters.pipeline import base, glacier
 from s3filters.s3.call import KEY, Call
 from s3filters.s3.operations import ROWS
 from s3filters.tiers.command import Command
@@ -42,6 +42,9 @@ class Below:
 
     def can_flag(self):
         return True
+
+    def spool(self):
+        return "events", "node", False
 
     def opened(self, file):
         raise AssertionError(file)
@@ -101,6 +104,86 @@ def test_commands_where_nothing_can_be_on_tape_are_warned_of(tiers, caplog):
     caplog.clear()
     glacier.filter_factory({})(Below(tiers))
     assert not caplog.text
+
+
+@pytest.mark.parametrize("name", glacier.COMMANDS)
+def test_a_program_that_is_not_there_or_may_not_be_run_keeps_from_starting(name, tmp_path):
+    (tmp_path / "data").touch(0o644)
+    for program in (tmp_path / "none", tmp_path / "data", tmp_path):
+        given = {name: f"{program} --queue 'night shift'"}
+        with pytest.raises(options.OptionError) as caught:
+            glacier.filter_factory({}, **given)(Below(True))
+        said = f"[filter:glacier] {name} = {program} --queue 'night shift': there is no program"
+        assert str(caught.value) == f"{said} {program}"
+        glacier.filter_factory({}, **given)(Below(False))
+        glacier.filter_factory({}, driver="none", **given)(Below(True))
+
+
+def test_a_program_that_is_there_may_be_named_in_any_way(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "stage"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(program.parent))
+    for words in (str(program), "bin/stage --fast", "stage"):
+        glacier.filter_factory({}, stage_command=words)(Below(True))
+
+
+def test_an_events_file_that_cannot_be_written_keeps_from_starting(tmp_path, monkeypatch):
+    file = tmp_path / "none" / "events"
+    for path, why in ((file, f"there is no folder {tmp_path}/none"), (tmp_path, "is a folder")):
+        with pytest.raises(options.OptionError) as caught:
+            glacier.filter_factory({}, events_file=str(path))(Below(True))
+        assert str(caught.value).startswith(f"[filter:glacier] events_file = {path}: ")
+        assert why in str(caught.value)
+        glacier.filter_factory({}, events_file=str(path))(Below(False))
+    file = tmp_path / "events"
+    for made in (False, True):
+        assert file.exists() == made
+        glacier.filter_factory({}, events_file=str(file))(Below(True))
+        monkeypatch.setattr(glacier.os, "access", lambda path, mode: False)
+        with pytest.raises(options.OptionError, match="may not be written"):
+            glacier.filter_factory({}, events_file=str(file))(Below(True))
+        monkeypatch.undo()
+        file.touch()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "restores are asked of scoutam; events go nowhere"),
+        ({"driver": "none"}, "restores are asked of nobody; events go nowhere"),
+        (
+            {"events_file": "events", "events_url": "https://a.example.org:81/secret?too"},
+            "restores are asked of scoutam; events go to events and https://a.example.org:81",
+        ),
+    ],
+)
+@pytest.mark.parametrize("tiers", [True, False])
+def test_who_is_asked_and_told_is_said_once_at_the_start(given, said, tiers, caplog, monkeypatch):
+    monkeypatch.setattr(base, "_said", set())
+    caplog.set_level("INFO")
+    for _ in range(2):
+        glacier.filter_factory({}, **given)(Below(tiers))
+    found = [(one.levelname, one.getMessage()) for one in caplog.records]
+    assert found == ([("INFO", said)] if tiers else [])
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ({"driver": "command"}, True),
+        ({"driver": "command", "archive_command": "true"}, True),
+        ({"driver": "command", "stage_command": "true"}, False),
+        ({"driver": "scoutam"}, False),
+        ({"driver": "none"}, False),
+    ],
+)
+def test_programs_that_bring_nothing_back_are_warned_of(given, warned, caplog, monkeypatch):
+    monkeypatch.setattr(base, "_said", set())
+    glacier.filter_factory({}, **given)(Below(True))
+    said = "[filter:glacier] driver = command without stage_command brings nothing back"
+    assert caplog.messages == [said] * warned
 
 
 def test_an_app_that_knows_no_tape_has_none():
