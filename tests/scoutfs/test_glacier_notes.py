@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from s3filters.backends.fs import returning
-from s3filters.store import asked
+from s3filters.store import asked, scoutfs
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
 from s3filters.tiers.base import Driver, File
 from tests.functional.asking import refusal
@@ -267,3 +267,15 @@ def test_what_failed_and_is_asked_for_again_is_in_progress_at_once(
     request = {"Bucket": "box", "Key": "key", "RestoreRequest": {"Days": 1}}
     assert refusal(cold.s3.restore_object, **request) == (409, "RestoreAlreadyInProgress")
     assert not cold.flags("key") & STAGE_FAILED
+
+
+def test_a_failure_that_cannot_be_cleared_refuses_no_request(
+    cold: Cold, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.flagged = True
+    cold.offline("key")
+    cold.flag("key", add=STAGE_FAILED)
+    monkeypatch.setattr(scoutfs, "change_sam_flags", failing(errno.EPERM))
+    days(cold, "key")
+    cold.work()
+    assert robot.asked == [("stage", "key")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from s3filters.backends.fs import cold, telling
@@ -106,7 +107,8 @@ class Restoring(Part):
             place = (self.store.root, notes.NEW_RESTORES, call.bucket, call.key)
             notes.note(*place, asked.tier, self.store.node)
         if record.sam_flags & scoutfs.STAGE_FAILED and driver is not None and driver.flagged:
-            scoutfs.change_sam_flags(fd, remove=scoutfs.STAGE_FAILED)  # that of the request before
+            with suppress(OSError):  # it is that of the request before; the driver tries it, too
+                scoutfs.change_sam_flags(fd, remove=scoutfs.STAGE_FAILED)
         restores.write(fd, asked)
 
     def _end_past(self, call: Call, fd: int, record: Record) -> None:
