@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from s3filters.store.metadata import Attributes
 from s3filters.store.uploads import Upload
 from tests.crash.lab import lab
 from tests.crash.parted import describe
+from tests.crash.writers import Endless
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
@@ -42,14 +42,13 @@ def body_of(uid: int, size: int) -> bytes:
     return f"{uid} ".encode() * (size // 5)
 
 
-class Writer(threading.Thread):
+class Writer(Endless):
     """Puts objects without end; ``acknowledged`` are the last of those whose put has returned."""
 
     def __init__(self, store: Store, uid: int) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self.acknowledged: list[str] = []
         self._forgotten: list[str] = []
-        self.ended = threading.Event()
         self._uid = uid
         self._mine = store.for_owner(uid, uid)
         self._others = store.for_owner(OTHER, OTHER)
@@ -95,18 +94,6 @@ class Writer(threading.Thread):
                 time.sleep(0.001)
 
 
-@contextmanager
-def writing(store: Store, uid: int) -> Iterator[Writer]:
-    """Run a writer until the block ends."""
-    writer = Writer(store, uid)
-    writer.start()
-    try:
-        yield writer
-    finally:
-        writer.ended.set()
-        writer.join(30)
-
-
 def wrong(box: Path) -> Iterator[str]:
     """Say which object, or folder of one, belongs to somebody else than it should."""
     for path in [*box.glob("[0-9]*/key"), *box.glob("taken")]:
@@ -127,7 +114,7 @@ def test_what_is_there_when_the_power_goes_out_belongs_to_its_writer(
         place = ends.enter_context(lab(kind))
         store = ends.enter_context(closing(Store(place.root, placement=placement)))
         store.create_bucket(BUCKET, "me")
-        writers = [ends.enter_context(writing(store, uid)) for uid in UIDS]
+        writers = [ends.enter_context(Writer(store, uid)) for uid in UIDS]
         for _ in range(cuts):
             time.sleep(random.uniform(*BETWEEN_CUTS_S))
             promised = [key for one in writers for key in list(one.acknowledged)]

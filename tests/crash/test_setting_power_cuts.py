@@ -7,16 +7,15 @@ as takes it into an attribute or into a file, and sometimes it is taken away.
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from s3filters.store import Store
 from tests.crash.lab import lab
+from tests.crash.writers import Endless
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
@@ -35,14 +34,13 @@ def value_of(name: str, count: int) -> bytes | None:
     return f"{name}-{count} ".encode() * SIZES[count % len(SIZES)]
 
 
-class Writer(threading.Thread):
+class Writer(Endless):
     """Changes one setting without end; ``acknowledged`` is the last change that returned."""
 
     def __init__(self, store: Store, name: str) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self.acknowledged = 0
         self.name = name
-        self.ended = threading.Event()
         self._store = store
 
     def run(self) -> None:
@@ -52,18 +50,6 @@ class Writer(threading.Thread):
             changes = {self.name: value}
             self._store.configure_bucket(BUCKET, lambda record, changes=changes: changes)
             self.acknowledged += 1
-
-
-@contextmanager
-def writing(store: Store, name: str) -> Iterator[Writer]:
-    """Run a writer until the block ends."""
-    writer = Writer(store, name)
-    writer.start()
-    try:
-        yield writer
-    finally:
-        writer.ended.set()
-        writer.join(30)
 
 
 def seen(root: Path) -> dict[str, bytes]:
@@ -89,7 +75,7 @@ def cut_power(kind: str, durability: str, cuts: int) -> tuple[list[str], int]:
         with closing(Store(place.root, durability="full")) as safe:
             safe.create_bucket(BUCKET, "me")
         with ExitStack() as ends:
-            writers = [ends.enter_context(writing(store, name)) for name in NAMES]
+            writers = [ends.enter_context(Writer(store, name)) for name in NAMES]
             for _ in range(cuts):
                 time.sleep(random.uniform(*BETWEEN_CUTS_S))
                 promised = {one.name: one.acknowledged for one in writers}
