@@ -22,7 +22,9 @@ MAY_IMPORT = {
     "backends": {"access", "store", "s3", "offload", "tiers", "events"},
     "pipeline": {"access", "backends", "sign", "s3", "options", "offload", "tiers", "events"},
     "server": {"options", "offload"},
-    "commands": {"access", "server", "pipeline", "backends", "sign", "s3", "options", "offload"},
+    "commands": {
+        *("access", "server", "pipeline", "backends", "sign", "s3", "options", "offload", "tiers"),
+    },
 }
 # Library -> the only layers that may import it.
 ONLY_IN = {
