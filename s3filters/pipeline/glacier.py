@@ -232,7 +232,8 @@ def _error(name: str, value: str, why: str) -> options.OptionError:
 
 def _found(settings: Options) -> tuple[str, ...]:
     """Return what the log says at the start: who is asked and told, and what is missing."""
-    asked = "nobody" if settings.driver == "none" else settings.driver
+    program = settings.stage_command[0] if settings.stage_command else "nobody"
+    asked = {"none": "nobody", "command": program}.get(settings.driver, settings.driver)
     told = [settings.events_file] if settings.events_file else []
     if settings.events_url:
         url = urlsplit(settings.events_url)

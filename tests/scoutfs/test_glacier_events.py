@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -372,6 +373,12 @@ def test_what_was_not_delivered_survives_the_death_of_all_workers(
         with first.connect() as connection:
             for key in keys:
                 assert connection.ask("POST", f"/box/{key}?restore=", DAYS).status == 202
+        waits = r"\[(\d+)\] - s3filters.events: events_url: events wait: answered 503"
+        limit = time.monotonic() + 30
+        while len(warned := re.findall(waits, first.words())) < 3:
+            assert time.monotonic() < limit, first.words()
+            time.sleep(0.05)
+        assert len(set(warned)) == 1  # of the workers
         os.killpg(os.getpgid(first.process.pid), signal.SIGKILL)
     answers.clear()
     got.clear()

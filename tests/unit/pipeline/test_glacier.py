@@ -154,6 +154,10 @@ def test_an_events_file_that_cannot_be_written_keeps_from_starting(tmp_path, mon
         ({}, "restores are asked of scoutam; events go nowhere"),
         ({"driver": "none"}, "restores are asked of nobody; events go nowhere"),
         (
+            {"driver": "command", "stage_command": "true --password secret"},
+            "restores are asked of true; events go nowhere",
+        ),
+        (
             {"events_file": "events", "events_url": "https://a.example.org:81/secret?too"},
             "restores are asked of scoutam; events go to events and https://a.example.org:81",
         ),
