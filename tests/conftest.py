@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import logging
 import os
 import signal
 
@@ -48,6 +49,18 @@ def no_credentials_in_the_environment(monkeypatch):
     """A developer's own keys neither sign a test's request nor open its server."""
     for name in CREDENTIAL_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """What a command of the test's own process set up would write to a stream that has ended."""
+    root = logging.getLogger()
+    level, before = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -104,7 +104,7 @@ def ls(arguments: argparse.Namespace) -> int:
     """List objects, one line each as they are found."""
     wanted = arguments.state or STATES
     tally = Tally()
-    with shelves.opened(arguments) as shelf, shelves.printing():
+    with shelves.opened(arguments) as shelf:
         found = (one for one in shelf.objects(arguments.url[1]) if one.state in wanted)
         if arguments.json:
             _print_json(found, tally)
@@ -151,7 +151,7 @@ def _time(form: str, seconds: int) -> str:
 def status(arguments: argparse.Namespace) -> int:
     """Show how much there is of each state."""
     tally = Tally()
-    with shelves.opened(arguments) as shelf, shelves.printing():
+    with shelves.opened(arguments) as shelf:
         for one in shelf.objects(arguments.url[1]):
             tally.add(one.state, one.size)
         if arguments.json:

@@ -302,7 +302,7 @@ def _batches(objects: Iterator[Object]) -> Iterable[list[Object]]:
 def run(arguments: argparse.Namespace) -> int:
     """Ask, and wait if that is wanted; return 1 when something failed."""
     meter = Meter(sys.stderr, arguments.progress)
-    with shelves.opened(arguments) as shelf, shelves.printing():
+    with shelves.opened(arguments) as shelf:
         this = Run(shelf, arguments, meter)
         try:
             this.ask()

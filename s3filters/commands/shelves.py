@@ -6,9 +6,7 @@ The commands ``restore`` and ``cold`` know nothing else of either than what a Sh
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -143,17 +141,6 @@ def opened(arguments: argparse.Namespace) -> Iterator[Shelf]:
         yield folder
     finally:
         folder.close()
-
-
-@contextmanager
-def printing() -> Iterator[None]:
-    """Raise CommandError when nobody reads standard output any more."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError as error:  # the reader, head perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to flush
-        raise CommandError("standard output was closed") from error
 
 
 class Folder:

@@ -1,9 +1,10 @@
 """Gathers what an archiver is to be asked for, and gives it to a driver in batches.
 
 A file waits once for each verb; asked for again it waits for the faster tier. A batch has files of
-one tier, the fastest that waits, in the driver's order and from where the last batch ended, as a
-lift goes: so none waits for ever, and tapes are read forwards. What was not done is tried again,
-later each time, and given up in the end.
+one tier, in the driver's order and from where the last batch ended, as a lift goes: so none waits
+for ever, and tapes are read forwards. Each verb and tier has a thread of its own: what is wanted
+fast does not wait for what is slow. What was not done is tried again, later each time, and given up
+in the end.
 
 All of it is in memory: a death of the process forgets it, and who looks at the notes asks again.
 """
@@ -61,16 +62,26 @@ class Asking:
         self.driver = driver
         self.settings = settings
         self._listener = listener
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[tuple[str, str], _Queue] = {}  # by verb and tier
 
     def add(self, verb: str, file: File) -> bool:
-        """Let a file wait; return whether there was room for it."""
-        return self._queue(verb).add(file)
+        """Let a file wait; return whether there was room for it. For one thread."""
+        rank = _rank(file.tier)
+        for tier in FASTEST_FIRST[:rank]:
+            if (verb, tier) in self._queues and self._queues[verb, tier].has(file.path):
+                return True
+        if not self._queue(verb, file.tier).add(file):
+            return False
+        for tier in FASTEST_FIRST[rank + 1 :]:
+            if (verb, tier) in self._queues:
+                self._queues[verb, tier].drop(file.path)
+        return True
 
-    def _queue(self, verb: str) -> _Queue:
-        if verb not in self._queues:  # its thread begins here: none survives the fork of a worker
-            self._queues[verb] = _Queue(self, verb)
-        return self._queues[verb]
+    def _queue(self, verb: str, tier: str) -> _Queue:
+        found = self._queues.get((verb, tier))
+        if found is None:  # its thread begins here: none survives the fork of a worker
+            found = self._queues[verb, tier] = _Queue(self, verb, tier)
+        return found
 
     def close(self) -> None:
         """Forget all that waits, and let the threads end; wait a moment for what is under way."""
@@ -127,16 +138,16 @@ def _say(verb: str, done: list[File]) -> None:
 
 
 class _Queue:
-    """The files that wait for one verb, and the thread that sees to them."""
+    """The files that wait for one verb and tier, and the thread that sees to them."""
 
-    def __init__(self, asking: Asking, verb: str) -> None:
+    def __init__(self, asking: Asking, verb: str, tier: str) -> None:
         self._asking = asking
         self._verb = verb
         self._changed = threading.Condition()
         self._waiting: dict[str, _Waiting] = {}
         self._ended = False
-        self._last: dict[str, tuple[bool, Any]] = {}  # tier -> where its last batch ended
-        self._thread = threading.Thread(target=self._work, name=verb, daemon=True)
+        self._last: tuple[bool, Any] | None = None  # where the last batch ended
+        self._thread = threading.Thread(target=self._work, name=f"{verb} {tier}", daemon=True)
         self._thread.start()
 
     def add(self, file: File) -> bool:
@@ -144,8 +155,7 @@ class _Queue:
         with self._changed:
             known = self._waiting.get(file.path)
             if known is not None:
-                tier = min(known.file.tier, file.tier, key=_rank)
-                known.file = file._replace(tier=tier)
+                known.file = file  # another may be there by now
                 return True
             if len(self._waiting) >= MOST_WAITING:
                 return False
@@ -160,6 +170,14 @@ class _Queue:
             log.exception("%s has no place in the order of %s", ascii(file.path), self._verb)
             return True, file.ino
 
+    def has(self, path: str) -> bool:
+        with self._changed:
+            return path in self._waiting
+
+    def drop(self, path: str) -> None:
+        with self._changed:
+            self._waiting.pop(path, None)
+
     def close(self) -> None:
         with self._changed:
             self._ended = True
@@ -167,8 +185,9 @@ class _Queue:
         self._thread.join(LAST_WORD_S)
 
     def _work(self) -> None:
-        while batch := self._take():
-            again = self._asking.ask(self._verb, batch)
+        while not self._ended:
+            batch = self._take()
+            again = self._asking.ask(self._verb, batch) if batch else []
             with self._changed:
                 for one in again:
                     self._waiting.setdefault(one.file.path, one)
@@ -176,7 +195,7 @@ class _Queue:
     def _take(self) -> list[_Waiting]:
         """Wait for files, and a moment longer for more of them; return the next batch.
 
-        Return none when there is nothing to do any more.
+        None when there is nothing to do any more, or what waited was dropped meanwhile.
         """
         settings = self._asking.settings
         with self._changed:
@@ -187,26 +206,23 @@ class _Queue:
                 self._changed.wait_for(
                     lambda: self._ended or len(self._waiting) >= full, settings.wait_s
                 )
-                due = self._due()
-            if self._ended:
-                return []
-            tier = min((one.file.tier for one in due), key=_rank)
-            batch = self._next([one for one in due if one.file.tier == tier], tier)
+            batch = [] if self._ended else self._next(self._due())
             for one in batch:
                 del self._waiting[one.file.path]
             return batch
 
-    def _next(self, due: list[_Waiting], tier: str) -> list[_Waiting]:
-        last, most = self._last.get(tier), self._asking.settings.batch
+    def _next(self, due: list[_Waiting]) -> list[_Waiting]:
+        last, most = self._last, self._asking.settings.batch
         try:
             due.sort(key=lambda one: one.place)
             ahead = [one for one in due if last is None or one.place > last]
         except TypeError as error:
             log.error("the driver's order of %s is none: %s", self._verb, error)
-            self._last.pop(tier, None)
+            self._last = None
             return due[:most]
         chosen = (ahead or due)[:most]
-        self._last[tier] = chosen[-1].place
+        if chosen:
+            self._last = chosen[-1].place
         return chosen
 
     def _due(self) -> list[_Waiting]:

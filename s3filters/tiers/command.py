@@ -6,11 +6,11 @@ PATH``, each ended by a NUL, for any of them; of a path that it says nothing abo
 speaks, 0 for done. What else it prints is dropped, and what it leaves running in the background is
 not waited for. A program that takes too long is ended and counts as failed.
 
-One program runs at a time for each verb. What is at a path may be replaced while it runs. So before
-it takes a file to tape, or releases it, it should open the file and go on by the descriptor, when
-it has seen there that ``user.s3filters.storage-class`` is a cold one, or that there is a copy of
-this very inode. Should its daemon die the program goes on, and another daemon starts one with the
-same paths.
+One program runs at a time for each verb and tier. What is at a path may be replaced while it runs.
+So before it takes a file to tape, or releases it, it should open the file and go on by the
+descriptor, when it has seen there that ``user.s3filters.storage-class`` is a cold one, or that
+there is a copy of this very inode. Should its daemon die the program goes on, and another daemon
+starts one with the same paths.
 """
 
 from __future__ import annotations
