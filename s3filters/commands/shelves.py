@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 from s3filters import offload, options
 from s3filters.backends.fs import FsBackend, recall
 from s3filters.backends.fs.cold import Tiering
+from s3filters.backends.fs.handing import Watch
 from s3filters.backends.fs.recall import FAILED, OFFLINE, ONLINE, PARTLY, RESTORED, STAGING
-from s3filters.backends.fs.returning import Watch
 from s3filters.commands.configuration import Configuration
 from s3filters.commands.errors import CommandError, UsageError
 from s3filters.pipeline import glacier

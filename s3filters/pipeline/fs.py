@@ -16,7 +16,7 @@ from typing import Any
 
 from s3filters import offload, options
 from s3filters.backends import base
-from s3filters.backends.fs import FsBackend, returning, upkeep
+from s3filters.backends.fs import FsBackend, handing, upkeep
 from s3filters.pipeline.base import say_once
 from s3filters.s3 import refusals
 from s3filters.s3.call import KEY, Call
@@ -180,7 +180,7 @@ class FsApp:
         if self._watched is None:
             return
         driver, settings, interval_s, events = self._watched
-        watch = returning.Watch(self.backend, driver, settings, events)
+        watch = handing.Watch(self.backend, driver, settings, events)
         while not self._over.is_set():
             pause_s = interval_s
             try:

@@ -14,7 +14,7 @@ from paste.deploy import loadapp
 
 from s3filters.backends.fs import FsBackend
 from s3filters.backends.fs.cold import Tiering
-from s3filters.backends.fs.returning import Watch
+from s3filters.backends.fs.handing import Watch
 from s3filters.pipeline.glacier import Glacier
 from s3filters.store import scoutfs
 from s3filters.tiers.base import Driver, Settings

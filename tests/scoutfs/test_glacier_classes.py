@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from s3filters.backends.fs import returning
+from s3filters.backends.fs import handing
 from s3filters.store import asked, scoutfs
 from s3filters.tiers import asking
 from s3filters.tiers.base import Driver, File
@@ -313,7 +313,7 @@ def test_what_was_given_up_is_tried_again_an_hour_later(
     cold.work()
     assert (robot.taken, len(notes(cold))) == ([], 1)
     now = time.monotonic()
-    monkeypatch.setattr(returning.time, "monotonic", lambda: now + returning.TRY_AGAIN_S + 1)
+    monkeypatch.setattr(handing.time, "monotonic", lambda: now + handing.TRY_AGAIN_S + 1)
     cold.work()
     monkeypatch.undo()
     cold.work()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3filters.backends.fs import returning
+from s3filters.backends.fs import handing, returning
 from s3filters.store import asked, scoutfs
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
 from s3filters.tiers.base import Driver, File
@@ -115,7 +115,7 @@ def later(cold: Cold) -> None:
     """Let a minute pass."""
     assert cold._watch is not None
     for id_, until in cold._watch.handed.items():
-        assert until < time.monotonic() + returning.WRITE_AGAIN_S + 1
+        assert until < time.monotonic() + handing.WRITE_AGAIN_S + 1
         cold._watch.handed[id_] = 0.0
 
 

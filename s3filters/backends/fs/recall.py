@@ -15,7 +15,7 @@ from s3filters.backends import base
 from s3filters.backends.base import translate
 from s3filters.backends.fs import FsBackend, cold
 from s3filters.backends.fs.cold import Shown, Tiering
-from s3filters.backends.fs.returning import Watch
+from s3filters.backends.fs.handing import Watch
 from s3filters.s3.call import Call
 from s3filters.s3.restore import RestoreRequest
 from s3filters.store import tier, walk

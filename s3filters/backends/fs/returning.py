@@ -20,155 +20,28 @@ from math import inf
 from typing import Any
 
 from s3filters.backends.fs import cold, telling
+from s3filters.backends.fs.handing import Watch
 from s3filters.backends.fs.parts import Part
 from s3filters.backends.fs.telling import Subject
-from s3filters.backends.fs.watching import Known, Memory, Name
-from s3filters.events.events import Events
+from s3filters.backends.fs.wanted import SIMPLE, WANTED, is_offline, is_to_release
+from s3filters.backends.fs.watching import Known, Name
 from s3filters.events.message import COMPLETED, DELETE
 from s3filters.s3.headers import COLD_CLASSES
 from s3filters.store import asked as notes
 from s3filters.store import changing, paths, restores
-from s3filters.store.asked import ARCHIVES, NEW_RESTORES, RELEASES, RESTORES, Id, Note
-from s3filters.store.changes import Changes
+from s3filters.store.asked import ARCHIVES, NEW_RESTORES, RELEASES, RESTORES, Note
 from s3filters.store.errors import NoSuchBucket, NoSuchKey, StoreError
-from s3filters.store.leading import Leading
 from s3filters.store.metadata import RESTORE, Record
 from s3filters.store.restores import Restore
-from s3filters.tiers.asking import Asking
-from s3filters.tiers.base import ARCHIVE, FASTEST_FIRST, RELEASE, STAGE, Driver, File, Settings
+from s3filters.tiers.base import RELEASE, STAGE, File
 
 # What is to be done about an object; of the first two others are told.
 RESTORED, ENDED, ASK, FORGET, WAIT = "restored", "ended", "ask", "forget", "wait"
 ASK_AGAIN_S = 6 * 3600.0  # what nobody has brought back after so long is asked for again
-TRY_AGAIN_S = 3600.0  # what was given up, archiving and releasing
-WRITE_AGAIN_S = 60.0  # what was asked for, and that could not be written down, is asked for again
 ORPHAN_S = 600.0  # what another node has noted and asked nobody for is taken over
 STRAY_S = 86400.0  # so long what is noted may not be there yet: an upload may take that
 
 log = logging.getLogger("s3filters.backends")
-
-
-class Watch:
-    """What the process knows that looks after restores and archiving.
-
-    :param driver: with its settings, who is asked; None for nobody
-    :param events: where it is told what came back and what is over
-    """
-
-    def __init__(
-        self,
-        part: Returning,
-        driver: Driver | None,
-        settings: Settings,
-        events: Events | None = None,
-    ) -> None:
-        self._part = part
-        self.events = events
-        self.memory = Memory(Changes(part.store.root.fd))
-        self.leads = Leading(part.store.root)
-        self.handed: dict[Id, float] = {}  # notes that the queues have, until when (monotonic, s)
-        self.changed = False  # something that is not synced yet
-        self.asking: Asking | None = None
-        if driver is not None:
-            self.asking = Asking(driver, settings, self)
-
-    def look(self) -> int:
-        """Look at what may have changed; return at how many. Raise OSError."""
-        now = time.monotonic()
-        for id_, until in list(self.handed.items()):
-            if until <= now:
-                self.handed.pop(id_, None)
-        return self._part.look_after(self)
-
-    def wait(self, seconds: float) -> None:
-        """Wait until something is newly noted, so long at most."""
-        self._part.store.bell.wait(seconds)
-
-    def close(self) -> None:
-        """Ask no more, and let another process lead."""
-        if self.asking is not None:
-            self.asking.close()
-        self.leads.close()
-        self._part.store.bell.close()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether files are in the queues that were not given up."""
-        return inf in list(self.handed.values())
-
-    def can(self, verb: str) -> bool:
-        """Whether somebody can be asked."""
-        return self.asking is not None and not self.asking.driver.cannot(verb)
-
-    def ask(self, verb: str, file: File, note: Note) -> None:
-        """Have a driver asked that can be; until it was, the note is in ``handed``."""
-        if self.asking is None or not self.can(verb):
-            return
-        self.handed[note.id] = inf  # first, for the queue may be done with it at once
-        added = False
-        try:
-            added = self.asking.add(verb, file)
-        finally:
-            if not added:
-                self.handed.pop(note.id, None)
-
-    # what becomes of files in the queues
-
-    def is_wanted(self, verb: str, file: File) -> bool:
-        """Whether it is the same object still, and nobody wants it otherwise since."""
-        record = self._there(file)
-        return record is not None and _WANTED[verb](record)
-
-    def _there(self, file: File) -> Record | None:
-        """Return the record of a file, None when it is not there any more."""
-        try:
-            record = self._part.store.head(*self._part.name_of(file.path))
-        except (NoSuchKey, NoSuchBucket):
-            return None
-        return record if record.ino == file.ino else None
-
-    def done(self, verb: str, file: File) -> None:
-        """Write down that the archiver was asked."""
-        if verb == STAGE:
-            assert self.asking is not None
-            written = self._part.asked_for(file, flagged=self.asking.driver.flagged)
-        else:
-            written = self._part.was_asked(_FOLDER[verb], file)
-        self._go_on(verb, file, written)
-
-    def given_up(self, verb: str, file: File) -> None:
-        """Show that an object was not brought back; what else was noted is tried again later."""
-        if verb == STAGE:
-            self._go_on(verb, file, self._part.stage_failed(file))
-        else:
-            self._keep(verb, file, TRY_AGAIN_S)
-
-    def _go_on(self, verb: str, file: File, written: bool) -> None:
-        if written:
-            self.dropped(verb, file)
-        else:  # the notes are as they were, and to look at them now would be to ask at once
-            self._keep(verb, file, WRITE_AGAIN_S)
-
-    def _keep(self, verb: str, file: File, seconds: float) -> None:
-        """Leave the notes of an object alone for so long."""
-        until = time.monotonic() + seconds
-        for id_ in self._ids(verb, file):
-            if id_ in self.handed:
-                self.handed[id_] = until
-
-    def dropped(self, verb: str, file: File) -> None:
-        """Have an object and its notes looked at again."""
-        for id_ in self._ids(verb, file):
-            self.handed.pop(id_, None)
-        if verb == STAGE:
-            self.memory.announce(self._part.name_of(file.path))
-        self._part.store.bell.ring()
-
-    def _ids(self, verb: str, file: File) -> list[Id]:
-        """Return all notes that there may be of what a file waits for."""
-        name = self._part.name_of(file.path)
-        new = [Note(_FOLDER[verb], *name, 0.0, tier).id for tier in FASTEST_FIRST]
-        return [*new, Note(RESTORES, *name, 0.0).id] if verb == STAGE else new
 
 
 class Returning(Part):
@@ -239,7 +112,7 @@ class Returning(Part):
         store, name = self.store, (note.bucket, note.key)
         try:
             record = store.head(*name)
-            if note.folder in _SIMPLE:
+            if note.folder in SIMPLE:
                 self._look_simply(watch, note, record)
                 return
             known = _known(note, record)
@@ -262,8 +135,8 @@ class Returning(Part):
 
     def _look_simply(self, watch: Watch, note: Note, record: Record) -> None:
         """Have an object archived or released, or forget that, where it needs not be."""
-        verb = _SIMPLE[note.folder]
-        if _WANTED[verb](record):
+        verb = SIMPLE[note.folder]
+        if WANTED[verb](record):
             watch.ask(verb, File(self.path_of(note.bucket, note.key), record.ino), note)
         elif _is_needless(note, record):
             self._forget_if(note, lambda record: _is_needless(note, record))
@@ -307,7 +180,7 @@ class Returning(Part):
 
     def _end(self, watch: Watch, note: Note, fd: int, record: Record, request: Restore) -> None:
         subject = Subject(note.bucket, note.key, record, request)
-        if not _is_offline(record) and watch.can(RELEASE):
+        if not is_offline(record) and watch.can(RELEASE):
             notes.note(self.store.root, RELEASES, note.bucket, note.key, "", self.store.node)
         with telling.about(self, watch.events, DELETE, subject):
             changing.put(fd, {RESTORE: None})
@@ -412,7 +285,7 @@ def _next(note: Note, record: Record) -> str:
         return FORGET
     if not request.open:
         return ENDED if request.end_s <= now_s else WAIT
-    if not _is_offline(record):
+    if not is_offline(record):
         return RESTORED
     if request.failed:
         return WAIT
@@ -421,40 +294,12 @@ def _next(note: Note, record: Record) -> str:
     return ASK if not request.flagged and _due(note, request) <= now_s else WAIT
 
 
-def _is_offline(record: Record) -> bool:
-    return record.state is not None and record.state.offline_blocks > 0
-
-
 def _is_stray(note: Note) -> bool:
     return time.time() - note.moment_s > STRAY_S
-
-
-def _is_kept(record: Record) -> bool:
-    """Whether somebody asked for the data, and may read them still."""
-    request = restores.decode(record.restore)
-    return request is not None and (request.open or request.end_s > time.time())
-
-
-def _is_to_archive(record: Record) -> bool:
-    cold = record.storage_class in COLD_CLASSES
-    return cold and not _is_offline(record) and not _is_kept(record)
 
 
 def _is_needless(note: Note, record: Record) -> bool:
     """Whether nothing is to be done about an object, nor will be for what may be on its way."""
     if note.folder == RELEASES:
-        return not _is_to_release(record)
-    return _is_offline(record) or (record.storage_class not in COLD_CLASSES and _is_stray(note))
-
-
-def _is_to_release(record: Record) -> bool:
-    return not record.restore and not _is_offline(record)
-
-
-_FOLDER = {STAGE: NEW_RESTORES, ARCHIVE: ARCHIVES, RELEASE: RELEASES}
-_SIMPLE = {ARCHIVES: ARCHIVE, RELEASES: RELEASE}
-_WANTED: dict[str, Callable[[Record], bool]] = {
-    STAGE: _is_offline,
-    ARCHIVE: _is_to_archive,
-    RELEASE: _is_to_release,
-}
+        return not is_to_release(record)
+    return is_offline(record) or (record.storage_class not in COLD_CLASSES and _is_stray(note))

@@ -239,7 +239,7 @@ def test_what_keeps_a_look_from_being_had_does_not_end_those_to_come(make, monke
 
     closed = []
     app = make()
-    monkeypatch.setattr(fs.returning, "Watch", Watch)
+    monkeypatch.setattr(fs.handing, "Watch", Watch)
     app.watch_restores(None, None, 0.01)
     app._watch()
     assert closed == [1]
@@ -297,7 +297,7 @@ def test_who_follows_leads_soon_behind_the_end_of_who_led(make, monkeypatch):
             pass
 
     app, waits = make(), []
-    monkeypatch.setattr(fs.returning, "Watch", Watch)
+    monkeypatch.setattr(fs.handing, "Watch", Watch)
     monkeypatch.setattr(app._over, "wait", waits.append)
     monkeypatch.setattr(app, "_lead", lambda watch, interval_s: app._over.set())
     app.watch_restores(None, None, 3600)
