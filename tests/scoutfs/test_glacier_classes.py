@@ -253,6 +253,8 @@ def test_an_object_that_was_replaced_at_once_is_not_archived(noted: tuple[Cold, 
     assert robot.taken == []
     for name in notes(cold):  # an upload might still be on its way
         os.utime(cold.box / ".sgwtmp" / asked.ARCHIVES / name, (1, 1))
+    assert cold.work() == 0  # nor is it looked at again and again
+    cold.watched_by(robot)
     cold.work()
     assert (robot.taken, notes(cold)) == ([], [])
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from s3filters.backends.fs.returning import Returning
 
 TRY_AGAIN_S = 3600.0  # what was given up, archiving and releasing
+ASIDE_S = 60.0
 WRITE_AGAIN_S = 60.0  # what was asked for, and that could not be written down, is asked for again
 
 
@@ -90,6 +91,10 @@ class Watch:
         finally:
             if not added:
                 self.handed.pop(note.id, None)
+
+    def set_aside(self, note: Note) -> None:
+        """Leave a note alone for a while, of which nothing is to be done yet."""
+        self.handed[note.id] = time.monotonic() + ASIDE_S
 
     # what becomes of files in the queues
 

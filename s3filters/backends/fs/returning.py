@@ -123,6 +123,8 @@ class Returning(Part):
         except (NoSuchKey, NoSuchBucket):
             if note.folder != ARCHIVES or _is_stray(note):
                 self.forget(note)
+            else:  # it may be on its way
+                watch.set_aside(note)
             known = None
         if note.folder == RESTORES or known is not None:
             watch.memory.put(name, known)
@@ -140,6 +142,8 @@ class Returning(Part):
             watch.ask(verb, File(self.path_of(note.bucket, note.key), record.ino), note)
         elif _is_needless(note, record):
             self._forget_if(note, lambda record: _is_needless(note, record))
+        else:
+            watch.set_aside(note)
 
     def _forget_if(self, note: Note, is_so: Callable[[Record], bool]) -> bool:
         """Remove the note of an object of which something holds; return False if that failed.
