@@ -20,6 +20,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from s3filters.store import (
     asked,
@@ -148,6 +149,7 @@ def _record(fd: int, name: str) -> BucketRecord:
     return BucketRecord(name, created_ns, _owner(found.get("acl", b"")), versioning, found)
 
 
+@lru_cache(maxsize=256)
 def _owner(acl: bytes) -> str:
     owner = (gojson.decode(acl) or {}).get("Owner") if acl else ""
     return owner if isinstance(owner, str) else ""

@@ -60,16 +60,23 @@ Changes = Mapping[str, bytes | None]  # name -> new value, None for no setting a
 
 def read(fd: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Return all attributes of an open bucket, and its settings. Raise SlowDown, OSError."""
+    raw, whole = xattrs.read_closely(fd)
+    if whole and ELSEWHERE not in raw:  # when these were listed, none was anywhere else
+        return raw, _among(raw)
     for _ in range(_ATTEMPTS):
         before = _list_of(fd)
         raw = xattrs.read(fd)
-        found = {_NAMES[name]: value for name, value in raw.items() if name in _NAMES}
+        found = _among(raw)
         for name, number in _files_in(before).items():
             if name not in found:
                 found[name] = _read_file(fd, f"{name}.{number}")
         if _list_of(fd) == before:  # nothing moved from one place to the other meanwhile
             return raw, found
     raise SlowDown
+
+
+def _among(raw: dict[str, bytes]) -> dict[str, bytes]:
+    return {_NAMES[name]: value for name, value in raw.items() if name in _NAMES}
 
 
 def change(tree: Tree, fd: int, changes: Changes) -> None:

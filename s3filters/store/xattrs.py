@@ -13,21 +13,27 @@ _ROOMY = 64  # free blocks that say: it is not the disk that is full, it is the 
 
 def read(fd: int) -> dict[str, bytes]:
     """Return those in ``user.``; none where the file system has none. Raise OSError."""
+    return read_closely(fd)[0]
+
+
+def read_closely(fd: int) -> tuple[dict[str, bytes], bool]:
+    """Do the same; False when one was removed between the list, which is of one moment, and it."""
     try:
         names = os.listxattr(fd)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
-            return {}
+            return {}, True
         raise
-    raw = {}
+    raw, whole = {}, True
     for name in names:
         if name.startswith("user."):
             try:
                 raw[name] = os.getxattr(fd, name)
             except OSError as error:
-                if error.errno != errno.ENODATA:  # removed since it was listed
+                if error.errno != errno.ENODATA:
                     raise
-    return raw
+                whole = False
+    return raw, whole
 
 
 def write(fd: int, wanted: Iterable[tuple[str, bytes]]) -> None:

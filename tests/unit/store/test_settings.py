@@ -134,6 +134,27 @@ def test_a_setting_moves_between_file_and_attribute(box):
 
 
 @pytest.mark.usefixtures("tight")
+def test_a_setting_that_moves_while_it_is_read_is_not_missed(box, monkeypatch):
+    put(box, policy=b"small")
+    real, moved = os.getxattr, []
+
+    def getxattr(fd, name, *rest):
+        if name == "user.policy" and not moved:
+            moved.append(name)
+            put(box, policy=LARGE)
+        return real(fd, name, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getxattr", getxattr)
+        fd = os.open(box.path, os.O_RDONLY)
+        try:
+            assert settings.read(fd)[1]["policy"] == LARGE
+        finally:
+            os.close(fd)
+    assert moved
+
+
+@pytest.mark.usefixtures("tight")
 def test_the_list_has_room_however_full_the_directory_is(box):
     put(box, policy=b"p" * 3500)
     for number in range(3):
