@@ -22,7 +22,7 @@ from s3filters.tiers.base import FASTEST_FIRST, Driver, File, Settings, batch_of
 
 log = logging.getLogger("s3filters.tiers")
 
-MOST_WAITING = 1_000_000  # files of one verb
+MOST_WAITING = 1_000_000  # files of one verb and tier
 FIRST_RETRY_S = 5.0  # doubled each time
 LAST_RETRY_S = 3600.0
 LAST_WORD_S = 5.0
@@ -53,7 +53,7 @@ class _Waiting:
 
 
 class Asking:
-    """A driver's queues, one for each verb.
+    """A driver's queues, one for each verb and tier.
 
     :param settings: how many files at a time, after how long, how often; kept as ``settings``
     """
@@ -117,7 +117,7 @@ class Asking:
         try:
             if self._listener.is_wanted(verb, file):
                 return True
-        except Exception:
+        except Exception:  # this file is left out, and the work of all others goes on
             log.exception("nobody knows whether %s of %s is wanted", verb, ascii(file.path))
         self._tell(self._listener.dropped, verb, file)
         return False
@@ -125,7 +125,7 @@ class Asking:
     def _tell(self, told: Callable[[str, File], None], verb: str, file: File) -> None:
         try:
             told(verb, file)
-        except Exception:
+        except Exception:  # its note stays, and is looked at again
             log.exception("nobody could note what became of %s of %s", verb, ascii(file.path))
 
 

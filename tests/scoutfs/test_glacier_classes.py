@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import pytest
 from s3filters.backends.fs import handing
 from s3filters.store import asked, scoutfs
 from s3filters.tiers import asking
-from s3filters.tiers.base import Driver, File
+from s3filters.tiers.base import File
 from tests import daemon
 from tests.functional.asking import body_of, refusal
 from tests.scoutfs import calls
 from tests.scoutfs import site as archiver
 from tests.scoutfs.cold import ALWAYS, DATA, INI, USE, Cold, end_said
 from tests.scoutfs.mounted import REPOSITORY
+from tests.scoutfs.robot import Robot
 
 LIMIT_S = 20
 COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
@@ -210,17 +211,6 @@ def test_what_a_program_cannot_do_is_no_longer_in_progress(
 # --- notes ---------------------------------------------------------------------------------------
 
 
-class Robot(Driver):
-    """A driver that remembers which objects it took to tape."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-
-    def archive(self, files: Sequence[File]) -> Collection[str]:
-        self.taken += [os.path.basename(file.path) for file in files]
-        return ()
-
-
 @pytest.fixture
 def noted(make: Callable[..., Cold]) -> tuple[Cold, Robot]:
     cold, robot = make(archive_command="true"), Robot()
@@ -241,7 +231,7 @@ def test_what_is_to_be_archived_is_noted_until_the_archiver_was_asked(
     ways(cold, "key", way, "GLACIER")
     assert len(notes(cold)) == 1
     cold.work()
-    assert (robot.taken, notes(cold)) == (["key"], [])
+    assert (robot.names, notes(cold)) == ([("archive", "key")], [])
 
 
 def test_an_object_that_was_replaced_at_once_is_not_archived(noted: tuple[Cold, Robot]) -> None:
@@ -250,13 +240,13 @@ def test_an_object_that_was_replaced_at_once_is_not_archived(noted: tuple[Cold, 
     cold.put("key")
     cold.s3.put_object(Bucket="box", Key="folder/", StorageClass="GLACIER")
     cold.work()
-    assert robot.taken == []
+    assert robot.names == []
     for name in notes(cold):  # an upload might still be on its way
         os.utime(cold.box / ".sgwtmp" / asked.ARCHIVES / name, (1, 1))
     assert cold.work() == 0  # nor is it looked at again and again
     cold.watched_by(robot)
     cold.work()
-    assert (robot.taken, notes(cold)) == ([], [])
+    assert (robot.names, notes(cold)) == ([], [])
 
 
 def test_what_is_replaced_while_the_archiver_cannot_be_asked_is_not_archived(
@@ -313,13 +303,13 @@ def test_what_was_given_up_is_tried_again_an_hour_later(
     cold.work()
     monkeypatch.undo()
     cold.work()
-    assert (robot.taken, len(notes(cold))) == ([], 1)
+    assert (robot.names, len(notes(cold))) == ([], 1)
     now = time.monotonic()
     monkeypatch.setattr(handing.time, "monotonic", lambda: now + handing.TRY_AGAIN_S + 1)
     cold.work()
     monkeypatch.undo()
     cold.work()
-    assert (robot.taken, notes(cold)) == (["key"], [])
+    assert (robot.names, notes(cold)) == ([("archive", "key")], [])
 
 
 def test_what_was_refused_is_not_noted(noted: tuple[Cold, Robot]) -> None:
@@ -335,7 +325,7 @@ def test_what_is_on_tape_already_is_forgotten(noted: tuple[Cold, Robot]) -> None
     cold.put("key", StorageClass="GLACIER")
     cold.archive("key")
     cold.work()
-    assert (robot.taken, notes(cold)) == ([], [])
+    assert (robot.names, notes(cold)) == ([], [])
 
 
 def test_a_note_that_cannot_be_made_again_costs_no_object(

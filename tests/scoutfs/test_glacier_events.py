@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -20,28 +20,14 @@ from botocore.exceptions import ClientError
 from s3filters.commands import main
 from s3filters.events.spool import LEFT_S, Prepared
 from s3filters.store import restores
-from s3filters.tiers.base import Driver, File
 from tests import daemon
 from tests.scoutfs import calls
 from tests.scoutfs.cold import DATA, INI, USE, Cold
+from tests.scoutfs.robot import Robot
 
 DAY = 86400
 DAYS = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
 POST, COMPLETED, DELETE = "ObjectRestore:Post", "ObjectRestore:Completed", "ObjectRestore:Delete"
-
-
-class Robot(Driver):
-    """A driver that does nothing, or cannot."""
-
-    why = ""
-
-    def cannot(self, verb: str) -> str:
-        return self.why
-
-    def stage(self, files: Sequence[File]) -> Collection[str]:
-        return ()
-
-    archive = release = stage
 
 
 class Told:

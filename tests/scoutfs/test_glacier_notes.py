@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +14,10 @@ import pytest
 from s3filters.backends.fs import handing, returning
 from s3filters.store import asked, scoutfs
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
-from s3filters.tiers.base import Driver, File
+from s3filters.tiers.base import File
 from tests.functional.asking import refusal
 from tests.scoutfs.cold import Cold, end_said
-
-
-class Robot(Driver):
-    """Remembers what it was asked, and does what a test wants meanwhile."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.meanwhile: Callable[[str, File], Any] = lambda verb, file: None
-
-    def _note(self, verb: str, files: Sequence[File]) -> Collection[str]:
-        for file in files:
-            self.asked.append((verb, os.path.basename(file.path)))
-            self.meanwhile(verb, file)
-        return ()
-
-    def stage(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("stage", files)
-
-    def archive(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("archive", files)
-
-    def release(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("release", files)
+from tests.scoutfs.robot import Robot
 
 
 @pytest.fixture
@@ -84,12 +62,12 @@ def test_staging_that_cannot_be_written_down_is_not_asked_for_at_each_look(
     (cold.box / ".sgwtmp" / "restores").touch()  # somebody put it there
     for _ in range(4):
         cold.work()
-    assert robot.asked == [("stage", "key")]
+    assert robot.names == [("stage", "key")]
     (cold.box / ".sgwtmp" / "restores").unlink()
     later(cold)
     for _ in range(4):
         cold.work()
-    assert robot.asked == [("stage", "key")] * 2
+    assert robot.names == [("stage", "key")] * 2
     assert len(notes(cold, "restores")) == 1
 
 
@@ -102,12 +80,12 @@ def test_an_archived_object_whose_note_stays_is_not_archived_at_each_look(
         broken.setattr(asked.os, "unlink", failing(errno.EIO))
         for _ in range(4):
             cold.work()
-        assert robot.asked == [("archive", "key")]
+        assert robot.names == [("archive", "key")]
     if again:
         cold.put("key", StorageClass="GLACIER")
     later(cold)
     cold.work()
-    assert robot.asked == [("archive", "key")] * 2
+    assert robot.names == [("archive", "key")] * 2
     assert notes(cold, "archives.new") == []
 
 
@@ -152,7 +130,7 @@ def test_notes_of_one_bucket_that_cannot_be_read_keep_nobody_else_from_theirs(
         with pytest.raises(OSError, match="Input/output"):
             cold.work()
         until(lambda: not cold._watch or not cold._watch.handed)
-    assert sorted(robot.asked) == [("archive", "other"), ("stage", "key")]
+    assert sorted(robot.names) == [("archive", "other"), ("stage", "key")]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -177,7 +155,7 @@ def test_what_is_stored_while_an_older_object_is_archived_is_archived_itself(
     robot.meanwhile = replace
     cold.work()
     cold.work()
-    assert robot.asked == [("archive", "key")] * 2
+    assert robot.names == [("archive", "key")] * 2
     assert notes(cold, "archives.new") == []
 
 
@@ -196,7 +174,7 @@ def test_what_is_asked_back_while_an_older_object_is_staged_is_asked_for_itself(
     robot.meanwhile = replace
     cold.work()
     cold.work()
-    assert robot.asked == [("stage", "key")] * 2
+    assert robot.names == [("stage", "key")] * 2
     assert (cold.record("key") or {}) | {"days": 5, "flagged": True} == cold.record("key")
 
 
@@ -216,7 +194,7 @@ def test_a_note_is_not_forgotten_while_the_object_that_it_is_of_is_stored(
         assert cold._watch is not None
         cold._watch.look()
     cold.work()
-    assert robot.asked == [("archive", "key")]
+    assert robot.names == [("archive", "key")]
 
 
 class Offline:
@@ -245,12 +223,12 @@ def test_what_somebody_may_read_is_archived_when_its_days_are_over(
         os.utime(note, (time.time() - returning.STRAY_S - 1,) * 2)
     cold.work()
     assert end_said(cold.head("key")[1])
-    assert robot.asked == []
+    assert robot.names == []
     assert len(notes(cold, "archives.new")) == 1
     cold.expire("key")
     cold.watched_by(robot)
     cold.work()
-    until(lambda: ("archive", "key") in robot.asked)
+    until(lambda: ("archive", "key") in robot.names)
 
 
 # --- what failed before ---------------------------------------------------------------------------
@@ -278,4 +256,4 @@ def test_a_failure_that_cannot_be_cleared_refuses_no_request(
     monkeypatch.setattr(scoutfs, "change_sam_flags", failing(errno.EPERM))
     days(cold, "key")
     cold.work()
-    assert robot.asked == [("stage", "key")]
+    assert robot.names == [("stage", "key")]

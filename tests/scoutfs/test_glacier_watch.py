@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,13 @@ from s3filters.events.message import Event
 from s3filters.store import asked
 from s3filters.store.scoutfs import STAGE_FAILED, STAGING
 from s3filters.tiers import asking
-from s3filters.tiers.base import Driver, File
+from s3filters.tiers.base import File
 from tests.functional.asking import body_of
 from tests.scoutfs import calls
 from tests.scoutfs.cold import DATA, Cold, end_said
+from tests.scoutfs.robot import Robot
 
 DAY = 86400
-
-
-class Robot(Driver):
-    """A driver that remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str]] = []
-        self.broken = False
-
-    def _note(self, verb: str, files: Sequence[File]) -> Collection[str]:
-        if self.broken:
-            return [file.path for file in files]
-        self.asked += [(verb, os.path.basename(file.path), file.tier) for file in files]
-        return ()
-
-    def stage(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("stage", files)
-
-    def archive(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("archive", files)
-
-    def release(self, files: Sequence[File]) -> Collection[str]:
-        return self._note("release", files)
 
 
 class Watched:

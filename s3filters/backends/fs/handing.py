@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from s3filters.backends.fs.returning import Returning
 
 TRY_AGAIN_S = 3600.0  # what was given up, archiving and releasing
-ASIDE_S = 60.0
+ASIDE_S = 60.0  # what may not be there yet
 WRITE_AGAIN_S = 60.0  # what was asked for, and that could not be written down, is asked for again
 
 

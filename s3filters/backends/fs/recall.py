@@ -34,7 +34,7 @@ ONLINE, RESTORED, STAGING, OFFLINE, PARTLY, FAILED = (
 )
 _PAGE = 1000
 PATIENCE_S = 60.0
-_TICK_S = 0.02
+_TICK_S = 0.02  # between two looks at the queues, whose threads call nobody
 
 
 class Seen(NamedTuple):
@@ -90,17 +90,14 @@ def ask(backend: FsBackend, tiering: Tiering, bucket: str, key: str, wanted: Res
     return status
 
 
-def settle(watch: Watch, patience_s: float = PATIENCE_S) -> bool:
-    """Have the archiver asked for what is noted, where no daemon does; return whether it was.
+def settle(watch: Watch) -> None:
+    """Have the archiver asked for what is noted, where no daemon does. Raise OSError.
 
-    :param patience_s: how long what it does not do is tried again; then it stays noted
-
-    Raise OSError.
+    What it does not do is tried again for ``PATIENCE_S``; then it stays noted.
     """
     if not watch.leads:
-        return False
-    until = time.monotonic() + patience_s
+        return
+    until = time.monotonic() + PATIENCE_S
     watch.look()
     while watch.is_busy and time.monotonic() < until:
         time.sleep(_TICK_S)
-    return True

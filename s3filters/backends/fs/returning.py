@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
-from typing import Any
 
 from s3filters.backends.fs import cold, telling
 from s3filters.backends.fs.handing import Watch
@@ -197,7 +196,7 @@ class Returning(Part):
     def asked_for(self, file: File, *, flagged: bool) -> bool:
         """Write down that the archiver was asked for an object; return False if that failed."""
 
-        def write(fd: int, record: Record, request: Restore | None) -> None:
+        def write(fd: int, request: Restore | None) -> None:
             if request is not None and request.open and flagged and not request.flagged:
                 restores.write(fd, replace(request, flagged=True))
 
@@ -206,18 +205,18 @@ class Returning(Part):
     def stage_failed(self, file: File) -> bool:
         """Write down that an object could not be asked for, or was not brought back."""
 
-        def write(fd: int, record: Record, request: Restore | None) -> None:
+        def write(fd: int, request: Restore | None) -> None:
             if request is not None and request.open and request.tier == file.tier:
                 restores.write(fd, replace(request, failed=True))
 
         return self._mark(file, write)
 
-    def _mark(self, file: File, write: Any) -> bool:
+    def _mark(self, file: File, write: Callable[[int, Restore | None], None]) -> bool:
         bucket, key = self.name_of(file.path)
 
         def work(fd: int, record: Record) -> None:
             if record.ino == file.ino:  # else another is there, which nobody was asked for
-                write(fd, record, restores.decode(record.restore))
+                write(fd, restores.decode(record.restore))
                 notes.mark(self.store.root, bucket, key, file.tier)
 
         return self._write_down(bucket, key, work)
@@ -227,7 +226,7 @@ class Returning(Part):
         note = Note(folder, *self.name_of(file.path), 0.0)
         return self._forget_if(note, lambda record: record.ino == file.ino)
 
-    def _write_down(self, bucket: str, key: str, write: Any) -> bool:
+    def _write_down(self, bucket: str, key: str, write: Callable[[int, Record], None]) -> bool:
         try:
             self.store.ask_restore(bucket, key, write, lasting=False)
         except (NoSuchKey, NoSuchBucket):
