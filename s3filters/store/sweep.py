@@ -5,7 +5,7 @@ the given age, and only when nobody holds a lock on them (a put without O_TMPFIL
 long as it takes). Of uploads it removes those that ended, those that were never begun, and those
 whose object is there: a gateway died between the object and the end of the upload. One that another
 gateway claimed and left gets its name back, so that it can be listed, completed and aborted. One
-sweep runs at a time on a machine; two at once on different machines do no harm.
+process of a machine sweeps a bucket at a time; two at once on different machines do no harm.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ def sweep(tree: Tree, age_s: float) -> int:
     """Remove stale names in all buckets; return how many. Raise OSError."""
     root = os.open(".", DIRECTORY.flags, dir_fd=tree.root.fd)
     try:
-        if not _is_ours_alone(root):
-            return 0
         count = _sweep_new_buckets(tree, root, age_s)
         with os.scandir(root) as entries:
             buckets = [e.name for e in entries if paths.is_bucket(e.name)]
@@ -57,16 +55,21 @@ def sweep(tree: Tree, age_s: float) -> int:
 def _sweep_bucket(tree: Tree, bucket: str, age_s: float) -> int:
     hidden = tree.root.open_ours(f"{bucket}/{paths.HIDDEN}".encode(), DIRECTORY)
     try:
+        if not _is_ours_alone(hidden):
+            return 0
         count = sweep_hidden(hidden, age_s) + sweep_uploads(hidden, age_s)
         return count + _settle(tree, bucket, hidden, age_s)
     finally:
         os.close(hidden)
 
 
-def _is_ours_alone(root: int) -> bool:
-    """Lock the root for this sweep; False when another sweep has it."""
+def _is_ours_alone(hidden: int) -> bool:
+    """Lock a bucket's folder for this sweep; False when another sweep has it.
+
+    Not the root, which who looks after restores has locked as long as he lives (``leading``).
+    """
     try:
-        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(hidden, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from s3filters.store import locks, removing, sweep, uploads
+from s3filters.store.leading import Leading
 from s3filters.store.uploads import Upload
 from tests.unit.store import multipart as multipart_words
 from tests.unit.store.conftest import BUCKET, attributes
@@ -66,12 +67,21 @@ def test_buckets_that_got_no_name_are_swept(box):
     assert sorted(os.listdir(box.root)) == [".full.sgwtmp.123", ".mine", BUCKET]
 
 
-def test_two_sweeps_do_not_run_at_once(box, hidden):
-    root = os.open(box.root, os.O_RDONLY)
-    fcntl.flock(root, fcntl.LOCK_EX)
+def test_two_sweeps_of_a_bucket_do_not_run_at_once(box, hidden):
+    fd = os.open(hidden, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
     assert box.store.sweep(0) == 0
-    os.close(root)
+    os.close(fd)
     assert box.store.sweep(0) == 2
+
+
+def test_what_crashes_left_is_swept_though_somebody_leads(box, hidden):
+    leading = Leading(box.store.root)
+    assert leading
+    try:
+        assert box.store.sweep(0) == 2
+    finally:
+        leading.close()
 
 
 def test_a_file_system_without_locks_on_directories_is_swept(box, hidden, monkeypatch):
